@@ -1288,7 +1288,7 @@ type HttpRecipient struct {
 	// Backoff Exponential backoff instead of a fixed interval.
 	Backoff *Backoff `json:"backoff,omitempty"`
 
-	// BodyContentType Content type of the custom body. Default application/json.
+	// BodyContentType Content type of the custom body, which must be set. Default application/json.
 	BodyContentType *string `json:"bodyContentType,omitempty"`
 
 	// BodyTemplate Custom body instead of `format`: a Go template over the event, with {{.Event.Type}}, {{.Vars.name}}, {{.Custom.region}}
@@ -1304,6 +1304,11 @@ type HttpRecipient struct {
 
 	// Contact Who receives alerts by email when deliveries keep failing.
 	Contact *Contact `json:"contact,omitempty"`
+
+	// ContentType Content type of a body in `format`, e.g. `application/x-www-form-urlencoded` for a receiver that refuses the charset parameter.
+	// FORM takes application/x-www-form-urlencoded, JSON and JSON_BINARY take application/json or any type that ends in +json; all
+	// with any parameters. Default: as `format` says.
+	ContentType *string `json:"contentType,omitempty"`
 
 	// Format Format of the body. Default FORM.
 	Format *HttpRecipientFormatKind `json:"format,omitempty"`
@@ -1363,7 +1368,7 @@ type HttpRecipientPatch struct {
 	// Backoff Exponential backoff instead of a fixed interval.
 	Backoff *Backoff `json:"backoff,omitempty"`
 
-	// BodyContentType Content type of the custom body. Default application/json.
+	// BodyContentType Content type of the custom body, which must be set. Default application/json.
 	BodyContentType *string `json:"bodyContentType,omitempty"`
 
 	// BodyTemplate Custom body instead of `format`: a Go template over the event, with {{.Event.Type}}, {{.Vars.name}}, {{.Custom.region}}
@@ -1379,6 +1384,11 @@ type HttpRecipientPatch struct {
 
 	// Contact Who receives alerts by email when deliveries keep failing.
 	Contact *Contact `json:"contact,omitempty"`
+
+	// ContentType Content type of a body in `format`, e.g. `application/x-www-form-urlencoded` for a receiver that refuses the charset parameter.
+	// FORM takes application/x-www-form-urlencoded, JSON and JSON_BINARY take application/json or any type that ends in +json; all
+	// with any parameters. Default: as `format` says.
+	ContentType *string `json:"contentType,omitempty"`
 
 	// Format Format of the body. Default FORM.
 	Format *HttpRecipientFormatKind `json:"format,omitempty"`

@@ -14,6 +14,7 @@ func decodeBody(t *recipient.HTTPTarget, h *outboundv1.HttpRecipient) {
 		t.Format = recipient.JSONBinary
 	case outboundv1.HttpRecipient_Format_FORM, outboundv1.HttpRecipient_Format_FORMAT_UNSPECIFIED:
 	}
+	t.ContentType = h.GetContentType()
 	t.BodyTemplate, t.BodyContentType = h.GetBodyTemplate(), h.GetBodyContentType()
 	if t.BodyTemplate != "" && t.BodyContentType == "" {
 		t.BodyContentType = recipient.DefaultBodyContentType

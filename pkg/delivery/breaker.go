@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/delivery/pushback"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
 
@@ -48,6 +49,8 @@ type breaker struct {
 	// changed is signalled when a pause may end early.
 	changed chan struct{}
 	sweep   sweep
+	// gate keeps to the pauses that the recipient asks for, whether it is open or closed.
+	gate pushback.Gate
 }
 
 func newBreaker() *breaker {
@@ -72,6 +75,8 @@ func (b *breaker) note(a attempted, interval time.Duration, now time.Time) (clos
 		return b.close()
 	case Retry:
 		switch {
+		case a.verdict.Pause > 0:
+			b.pause(a, interval, now)
 		case a.outcome.Accepted:
 			return b.close()
 		case a.verdict.Reason == reasons.PartlyDelivered:
@@ -87,6 +92,17 @@ func (b *breaker) note(a attempted, interval time.Duration, now time.Time) (clos
 	default:
 	}
 	return false
+}
+
+// pause takes in that the recipient asks for a pause. It answers, so this is no failure of a recipient that can be reached.
+func (b *breaker) pause(a attempted, interval time.Duration, now time.Time) {
+	if b.cause != 0 {
+		b.fail(a, interval, now)
+	}
+	b.connected(now)
+	b.last = a.verdict
+	b.sweep.end()
+	b.sweep.probe = latestOf(b.sweep.probe, now.Add(pausedSweep))
 }
 
 // fail counts a failure.
@@ -140,6 +156,15 @@ func (b *breaker) close() bool {
 	return was
 }
 
+// putBack is how a message leaves that may not be attempted for a time.
+func (b *breaker) putBack(wait time.Duration) *leaving {
+	v := Verdict{Kind: Postpone, Reason: reasons.Breaker, After: max(min(wait, maxDelay), minWait)}
+	if b.gate.Rest(time.Now()) > 0 {
+		v.Reason = reasons.RateLimit
+	}
+	return &leaving{putBack, result{verdict: v}}
+}
+
 func (b *breaker) signal() {
 	select {
 	case b.changed <- struct{}{}:
@@ -152,6 +177,14 @@ func (b *breaker) open() (last Verdict, open bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.last, b.cause != 0
+}
+
+// ends reports whether a delivery whose time is over ends without another attempt, and with which last failure: while it is open, and
+// within a pause if there was an attempt before.
+func (b *breaker) ends(tried bool, now time.Time) (last Verdict, ends bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last, b.cause != 0 || tried && b.gate.Rest(now) > 0
 }
 
 // failures are the deliveries that failed since the last success.

@@ -69,6 +69,8 @@ type Outcome struct {
 	Fault Fault
 	// Detail says in words what happened, for operators. It holds no secrets, bodies or addresses of people.
 	Detail string
+	// Remark is said of a success too, like Detail.
+	Remark string
 	// RetryAfter is what the receiver asked for; 0 if it did not.
 	RetryAfter time.Duration
 	// Excerpt is the beginning of the answer, at most MaxExcerpt bytes.

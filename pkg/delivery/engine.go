@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/delivery/pushback"
 	"github.com/outbound-events/outbound/pkg/delivery/slots"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -35,6 +36,8 @@ type EngineOptions struct {
 	// Turn, if set, is asked before each attempt to a recipient with a rate limit: it takes a turn and answers 0, or takes none
 	// and answers how long to wait before asking again.
 	Turn func(ctx context.Context, r *recipient.Recipient) time.Duration
+	// Pauses, if set, keeps the pauses that recipients ask for. Unset: this process keeps to them alone, while it runs.
+	Pauses pushback.Store
 	// Storable, if set, says why no record can be stored now: then nothing is pulled and nothing is sent, for each attempt without a record
 	// is made again.
 	Storable func() error
@@ -76,6 +79,7 @@ type Engine struct {
 	slots  *slots.Pool
 	window chan struct{}
 	holder *holder
+	pauses *pushback.Shared
 	steps  []step
 
 	mu      sync.Mutex
@@ -108,6 +112,7 @@ func NewEngine(o EngineOptions) (*Engine, error) {
 		changed: make(chan struct{}, 1),
 	}
 	e.holder = newHolder(e)
+	e.pauses = pushback.NewShared(o.Pauses, o.Channel, o.Now)
 	e.steps = e.pipeline()
 	return e, nil
 }
@@ -130,6 +135,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if e.o.Freshness != nil {
 		holding.Go(func() { e.holder.run(ctx) })
 	}
+	holding.Go(followPauses(ctx, e))
 	e.reconcile(ctx, send)
 	for ctx.Err() == nil {
 		select {
@@ -146,6 +152,33 @@ func (e *Engine) Run(ctx context.Context) error {
 	}()
 	e.awaitEnd(ended, cancelSend)
 	return nil
+}
+
+// pausesWait is how long the pauses of recipients are waited for before anything is sent.
+const pausesWait = 5 * time.Second
+
+// followPauses returns what follows the pauses of recipients, once those that there are are known.
+func followPauses(ctx context.Context, e *Engine) func() {
+	complete, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		e.pauses.Run(ctx, func() { close(complete) }, func(id string) {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			r, ok := e.o.Recipients.Recipient(id)
+			if w := e.workers[id]; w != nil && ok {
+				w.adopt(r)
+			}
+		})
+	}()
+	t := time.NewTimer(pausesWait)
+	defer t.Stop()
+	select {
+	case <-complete:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return func() { <-ended }
 }
 
 // awaitEnd waits until all work has ended and is recorded. It cuts attempts after Grace, or as soon as the broker is silent.
@@ -203,6 +236,7 @@ func (e *Engine) reconcile(ctx, send context.Context) {
 			continue
 		}
 		w := newRecipientWorker(ctx, send, e, r)
+		w.adopt(r)
 		e.workers[id] = w
 		e.work.Add(1)
 		go w.run()

@@ -16,6 +16,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/pushback"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -39,6 +40,9 @@ type fixture struct {
 	// window is the engine's, if not the default; ended is told of what is put off or ends without an attempt.
 	window int
 	ended  func(delivery.Report)
+
+	// pauses are shared with other engines, if set.
+	pauses pushback.Store
 
 	observer delivery.Observer
 	// wrap stands between the engine and the log, if set; between the engine and the queue, queue.
@@ -168,7 +172,7 @@ func (w *fixture) run() {
 	}
 	o := delivery.EngineOptions{
 		Channel: recipient.HTTP, Sender: w, Recipients: w.dir, Queue: queue.New(w.conn), Log: log, Observer: w, Since: w.conn.Since,
-		Slots: 64, Window: w.window, Matches: w.matches, Turn: w.turn,
+		Slots: 64, Window: w.window, Matches: w.matches, Turn: w.turn, Pauses: w.pauses,
 	}
 	if w.queue != nil {
 		o.Queue = w.queue

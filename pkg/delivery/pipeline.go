@@ -21,8 +21,8 @@ func (e *Engine) pipeline() []step {
 		e.resume, // what the log knows of the delivery
 		e.match,  // what the recipient selects
 		e.filter, // and its filter
-		e.expire, // its time, while the breaker is open
-		e.admit,  // breaker, rate limit, slots
+		e.expire, // its time, while the breaker is open or the recipient paused
+		e.admit,  // breaker, pause, rate limit, slots
 		e.send,   // one attempt, judged and bound by the retry duration
 	}
 }
@@ -74,6 +74,9 @@ func (e *Engine) handle(w *recipientWorker, t *task) {
 	defer t.decide()
 	for _, next := range e.steps {
 		if end := next(w, t); end != nil {
+			if end.way != recorded && end.way != returned {
+				w.breaker.gate.GiveBack(1)
+			}
 			e.settle(w, t, *end)
 			return
 		}
@@ -176,7 +179,7 @@ func (t *task) selection(v *Verdict) *leaving {
 
 // expire ends a delivery whose time is over while the breaker is open: it ends with the recipient's last error, tried or not.
 func (e *Engine) expire(w *recipientWorker, t *task) *leaving {
-	if last, open := w.breaker.open(); open && !e.o.Now().Before(t.d.Expire()) {
+	if last, ends := w.breaker.ends(t.d.Attempt > 1, time.Now()); ends && !e.o.Now().Before(t.d.Expire()) {
 		return leave(exhausted(t.d, last))
 	}
 	return nil
@@ -189,14 +192,19 @@ func (e *Engine) admit(w *recipientWorker, t *task) *leaving {
 	}
 	p, wait := w.breaker.admit(t.candidate(), t.d.Recipient.Retry.Interval, time.Now())
 	if p == 0 {
-		v := Verdict{Kind: Postpone, Reason: reasons.Breaker, After: max(min(wait, maxDelay), minWait)}
-		return &leaving{putBack, result{verdict: v}}
+		return w.breaker.putBack(wait)
 	}
 	t.pass = p
 	t.decide()
 	if v := e.slot(w, t.d.Recipient); v != nil {
 		w.breaker.releaseProbe(p)
 		return leave(v)
+	}
+	// A pause may have begun while it waited.
+	if rest := w.breaker.gate.Rest(time.Now()); rest > 0 && p != passAsked {
+		e.slots.Release(w.share)
+		w.breaker.releaseProbe(p)
+		return w.breaker.putBack(rest)
 	}
 	return nil
 }
@@ -234,7 +242,7 @@ func (e *Engine) send(w *recipientWorker, t *task) *leaving {
 	}
 	e.slots.Release(w.share)
 	now := e.o.Now()
-	w.note(attempted{candidate: t.candidate(), pass: t.pass, outcome: out, verdict: judged}, d.Recipient.Retry.Interval)
+	w.note(attempted{candidate: t.candidate(), pass: t.pass, outcome: out, verdict: judged}, d.Recipient)
 	v := bound(judged, d, now, rand.Float64()*2-1)
 	if v.Kind == Drop && v.Reason == reasons.Expired && d.Attempt > 1 {
 		v = e.lookAgain(w, t, judged, v)

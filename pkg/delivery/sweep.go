@@ -18,6 +18,8 @@ const (
 	// delayEach is how much longer a message is put back for each that was met before it in the same sweep, so that a long queue and a
 	// short retry interval make no more than 500 looks a second.
 	delayEach = 2 * time.Millisecond
+	// pausedSweep is the interval at which a queue is looked through within a pause, for what ends in it without an attempt.
+	pausedSweep = 5 * time.Second
 )
 
 // sweep is how a queue is looked through while its breaker is open: what is due is taken, attempted if it has a turn, and else put
@@ -75,6 +77,8 @@ const (
 	// passTried and passFresh are turns of a probe.
 	passTried
 	passFresh
+	// passAsked is that the attempt was asked for within a pause.
+	passAsked
 )
 
 func (p pass) probes() bool { return p == passTried || p == passFresh }
@@ -85,11 +89,18 @@ func (b *breaker) enter(width int, interval time.Duration, now time.Time) (n int
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := &b.sweep
-	if b.cause == 0 {
+	rest := b.gate.Rest(now)
+	if b.cause == 0 && rest == 0 {
 		return width, 0, false
+	}
+	if rest > 0 {
+		interval = pausedSweep
 	}
 	if s.probing == 0 && !now.Before(s.probe) {
 		s.begin(now.Add(interval))
+	}
+	if rest > 0 {
+		s.tried, s.fresh = false, false
 	}
 	switch {
 	case len(s.wanted) > 0:
@@ -97,6 +108,8 @@ func (b *breaker) enter(width int, interval time.Duration, now time.Time) (n int
 		return width, 0, true
 	case !s.on && s.probing > 0:
 		return 0, max(s.probe.Sub(now), interval), true
+	case !s.on && rest > 0:
+		return 0, min(s.probe.Sub(now), rest), true
 	case !s.on:
 		return 0, s.probe.Sub(now), true
 	case b.cause == causeUnreachable:
@@ -133,7 +146,16 @@ func (b *breaker) admit(c candidate, interval time.Duration, now time.Time) (p p
 	s := &b.sweep
 	_, wanted := s.wanted[c.sequence]
 	delete(s.wanted, c.sequence)
-	if b.cause == 0 || c.asked || wanted {
+	rest := b.gate.Rest(now)
+	switch {
+	case rest > 0 && (c.asked || wanted):
+		return passAsked, 0
+	case rest > 0:
+		if !c.handed {
+			s.passed++
+		}
+		return 0, rest
+	case b.cause == 0 || c.asked || wanted:
 		return passFree, 0
 	}
 	switch {
@@ -188,11 +210,11 @@ func (b *breaker) releaseProbe(p pass) {
 	b.giveTurnBack(p)
 }
 
-// hasten has the next probes made at once. It reports whether the breaker is open.
+// hasten has the next probes made at once. It reports whether the breaker is open or the recipient paused.
 func (b *breaker) hasten(interval time.Duration, now time.Time) (open bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.cause == 0 {
+	if b.cause == 0 && b.gate.Rest(now) == 0 {
 		return false
 	}
 	b.sweep.begin(now.Add(interval))
@@ -200,11 +222,12 @@ func (b *breaker) hasten(interval time.Duration, now time.Time) (open bool) {
 	return true
 }
 
-// want has messages looked for at once, and attempted. It reports whether the breaker is open; if not, they need not be looked for.
-func (b *breaker) want(sequences []uint64) (open bool) {
+// want has messages looked for at once, and attempted. It reports whether the breaker is open or the recipient paused; if not, they
+// need not be looked for.
+func (b *breaker) want(sequences []uint64, now time.Time) (open bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.cause == 0 {
+	if b.cause == 0 && b.gate.Rest(now) == 0 {
 		return false
 	}
 	if len(b.sweep.wanted) == 0 {

@@ -29,6 +29,8 @@ type Verdict struct {
 	Detail string
 	// After is the wait of a Retry (0: the recipient's own interval) or a Postpone.
 	After time.Duration
+	// Pause, of a Retry, is how long nothing is to be sent to the recipient, whatever the event: it asked for that (RFC 9110, 10.2.3).
+	Pause time.Duration
 }
 
 // State is what a delivery has come to.

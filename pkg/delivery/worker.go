@@ -141,7 +141,7 @@ func (w *recipientWorker) pull(p Puller, workers *sync.WaitGroup) error {
 		return nil
 	}
 	width := w.inHand.Width()
-	may, wait, open := w.breaker.enter(width, w.interval(), time.Now())
+	may, wait, open := w.enter(width)
 	if may == 0 {
 		w.awaitProbe(wait)
 		return nil
@@ -171,6 +171,9 @@ func (w *recipientWorker) pull(p Puller, workers *sync.WaitGroup) error {
 	for ; came < n; n-- {
 		w.inHand.GiveBack()
 	}
+	if !open {
+		w.breaker.gate.GiveBack(max(0, may-came))
+	}
 	if open {
 		undecided.Wait()
 		if w.breaker.swept(asked, came) {
@@ -180,11 +183,33 @@ func (w *recipientWorker) pull(p Puller, workers *sync.WaitGroup) error {
 	return err
 }
 
+// enter says how many messages may be taken now, by the breaker, and by the rate of a recipient that was paused.
+func (w *recipientWorker) enter(width int) (may int, wait time.Duration, open bool) {
+	now := time.Now()
+	if may, wait, open = w.breaker.enter(width, w.interval(), now); may > 0 && !open {
+		may, wait = w.breaker.gate.Take(may, now)
+	}
+	return may, wait, open
+}
+
 // revise lets a recipient that was changed be tried at once, for the change may be what mends it.
 func (w *recipientWorker) revise(revision uint64) {
 	if w.revision != revision {
 		w.revision = revision
+		if w.breaker.gate.Lift(time.Now()) {
+			w.e.pauses.Forget(&w.e.work, w.id)
+			w.redeliver(nil)
+			w.breaker.signal()
+		}
 		w.hasten()
+	}
+}
+
+// adopt keeps to a pause that another sender was asked for, or this one before it was started; r is the recipient as it is now.
+func (w *recipientWorker) adopt(r *recipient.Recipient) {
+	if d := w.e.pauses.Of(r); d > 0 {
+		w.breaker.gate.Pause(d, time.Now())
+		w.breaker.signal()
 	}
 }
 
@@ -197,14 +222,29 @@ func (w *recipientWorker) hasten() {
 
 // want has messages looked for and attempted though the recipient fails all the time.
 func (w *recipientWorker) want(sequences []uint64) {
-	if w.breaker.want(sequences) {
+	if w.breaker.want(sequences, time.Now()) {
 		w.redeliver(sequences)
 	}
 }
 
-// note tells the breaker of an attempt. If it closes, what was put back comes again.
-func (w *recipientWorker) note(a attempted, interval time.Duration) {
-	if w.breaker.note(a, interval, time.Now()) {
+// note tells the breaker of an attempt, and the other senders of a pause. If the breaker closes or a pause has ended, what was put back
+// comes again.
+func (w *recipientWorker) note(a attempted, r *recipient.Recipient) {
+	now := time.Now()
+	closed := w.breaker.note(a, r.Retry.Interval, now)
+	if d := a.verdict.Pause; a.verdict.Kind == Retry && d > 0 {
+		if w.breaker.gate.Pause(d, now) {
+			w.e.pauses.Pause(&w.late, r, d)
+		}
+		return
+	}
+	success := a.verdict.Kind == Delivered || a.outcome.Accepted
+	if w.breaker.gate.Ended(success, now.Add(-a.outcome.Took), now) {
+		w.e.pauses.Forget(&w.late, w.id)
+		closed = true
+	}
+	w.breaker.signal()
+	if closed {
 		w.redeliver(nil)
 	}
 }

@@ -62,6 +62,8 @@ type dialer struct {
 	proxy *Proxy
 	net   net.Dialer
 	tls   *tls.Config
+	// certificate is presented to a receiver that asks for one; nil: none.
+	certificate *tls.Certificate
 }
 
 func newDialer(o TransportOptions) *dialer {
@@ -81,19 +83,13 @@ func newDialer(o TransportOptions) *dialer {
 		MinVersion: tls.VersionTLS12, RootCAs: o.Roots, ClientSessionCache: tls.NewLRUClientSessionCache(1),
 		NextProtos: []string{"http/1.1"},
 	}
-	if o.Certificate != nil {
-		d.tls.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return o.Certificate, nil }
-	}
+	d.certificate = o.Certificate
 	return d
 }
 
 // dial connects. Every error is a *DialError.
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := d.net.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, explainDial(address, err)
-	}
-	return conn, nil
+	return dialAny(ctx, &d.net, network, address)
 }
 
 // dialTLS connects and shakes hands. Every error is a *DialError.
@@ -122,12 +118,19 @@ func (d *dialer) handshake(ctx context.Context, conn net.Conn, address string) (
 		_ = conn.Close() // the address is the fault to tell
 		return nil, &DialError{Stage: StageConnect, Address: address, words: "read the address: " + err.Error(), err: err}
 	}
+	host = strings.TrimSuffix(host, ".")
 	config := d.tls.Clone()
 	config.ServerName = host
-	secure := tls.Client(conn, config)
+	below := &askedConn{Conn: conn}
+	config.GetClientCertificate = below.present(d.certificate)
+	secure := tls.Client(below, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close() // the handshake is the fault to tell
-		return nil, explainTLS(address, host, err, time.Now())
+		e := explainTLS(address, host, err, time.Now())
+		if below.asked.Load() && wasCut(err) {
+			e.words += AskedWords(d.certificate != nil)
+		}
+		return nil, e
 	}
 	return secure, nil
 }
@@ -190,13 +193,16 @@ func explainTLS(address, host string, err error, now time.Time) *DialError {
 			": set caCertificatePem of the recipient to its root certificate"
 	case errors.As(err, &record):
 		e.words = "TLS: " + address + " does not speak TLS"
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+	case wasCut(err):
 		e.words = "TLS: the receiver closed the connection during the handshake"
 	default:
 		e.words = "TLS: handshake with " + address + ": " + strings.ReplaceAll(err.Error(), "tls: ", "")
 	}
 	return e
 }
+
+// wasCut reports whether the other side closed the connection without an alert.
+func wasCut(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) }
 
 func explainInvalid(err x509.CertificateInvalidError, now time.Time) string {
 	if err.Reason != x509.Expired || err.Cert == nil {

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+
+	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
 // Precheck says what would keep a URL from being dialled as names and rules are now: nil, or a *DialError. A host that is an address
@@ -14,7 +16,7 @@ func (g *Guard) Precheck(ctx context.Context, r *net.Resolver, raw string) error
 	if err := g.CheckLiteral(raw); err != nil {
 		return explainDial(raw, err)
 	}
-	u, err := url.Parse(raw)
+	u, err := recipient.ParseURL(raw)
 	if err != nil {
 		return nil //nolint:nilerr // what is no URL is told by recipient.CheckURL
 	}

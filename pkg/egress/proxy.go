@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
 // ProxyOptions name the proxy that receivers are reached through. Without a URL they are dialled.
@@ -50,6 +51,9 @@ func (o ProxyOptions) Validate() error {
 		f.Add("url", "contains a user name or password: use user and passwordFile")
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
 		f.Add("url", "a proxy URL has no path: use the form http://host:port")
+	default:
+		_, err := recipient.Host(u.Hostname())
+		f.Within("url", err)
 	}
 	if o.PasswordFile != "" && o.User == "" {
 		f.Add("user", "is missing, but passwordFile is set")
@@ -74,9 +78,9 @@ func OpenProxy(o ProxyOptions) (*Proxy, error) {
 	if err := o.Validate(); err != nil || o.URL == "" {
 		return nil, err
 	}
-	u, err := url.Parse(o.URL)
+	u, err := recipient.ParseURL(o.URL)
 	if err != nil {
-		return nil, fmt.Errorf("read the proxy's URL: %w", err)
+		return nil, fmt.Errorf("the proxy's URL %w", err)
 	}
 	p := &Proxy{address: u.Host, host: u.Hostname(), secure: u.Scheme == "https", plain: &url.URL{Scheme: "http", Host: u.Host}}
 	if o.User != "" {
@@ -153,10 +157,11 @@ func (d *dialer) permit(ctx context.Context, address string) error {
 // dialProxy connects to the proxy, whatever address is asked for. Every error is a *DialError.
 func (d *dialer) dialProxy(ctx context.Context, network, _ string) (net.Conn, error) {
 	// No guard: the operator has named this address.
-	bare := net.Dialer{Timeout: d.net.Timeout, Resolver: d.net.Resolver}
-	conn, err := bare.DialContext(ctx, network, d.proxy.address)
-	if err != nil {
-		return nil, d.proxyFault(explainDial(d.proxy.address, err))
+	bare := &net.Dialer{Timeout: d.net.Timeout, Resolver: d.net.Resolver}
+	conn, err := dialAny(ctx, bare, network, d.proxy.address)
+	var fault *DialError
+	if errors.As(err, &fault) {
+		return nil, d.proxyFault(fault)
 	}
 	if !d.proxy.secure {
 		return conn, nil
@@ -181,6 +186,7 @@ func (d *dialer) tunnel(ctx context.Context, network, address string) (net.Conn,
 	if err != nil {
 		return nil, err
 	}
+	address = withoutDot(address)
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	err = d.proxy.open(conn, address)
 	if !stop() && err == nil {
@@ -195,6 +201,15 @@ func (d *dialer) tunnel(ctx context.Context, network, address string) (net.Conn,
 		return nil, d.proxyFault(&DialError{Timedout: timedOut(err), words: words, err: err})
 	}
 	return conn, nil
+}
+
+// withoutDot is an address whose name has no last dot: a proxy, a server or a certificate that compares names knows it without.
+func withoutDot(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	return net.JoinHostPort(strings.TrimSuffix(host, "."), port)
 }
 
 // maxConnectAnswer bounds the header of a proxy's answer, in bytes.

@@ -63,7 +63,8 @@ func (w *probe) tlsRemedy(err error) string {
 		return "check the port in the URL: it does not serve TLS"
 	case strings.Contains(err.Error(), "protocol version"):
 		return "enable TLS 1.2 or 1.3 at the receiver: older versions are not supported"
-	case strings.Contains(err.Error(), "certificate required"), strings.Contains(err.Error(), "bad certificate"):
+	case strings.Contains(err.Error(), "certificate required"), strings.Contains(err.Error(), "bad certificate"),
+		strings.Contains(err.Error(), "asked for a client certificate"):
 		return "the receiver requires a client certificate: set http.auth.clientCertificate, or check the one that is set"
 	default:
 		return "check the TLS settings and the log of the receiver"

@@ -2,7 +2,8 @@ package egress
 
 import (
 	"net/netip"
-	"net/url"
+
+	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
 // CheckLiteral is Check for a URL whose host is an address written out: the *ForbiddenError that every attempt would meet. It is
@@ -20,7 +21,7 @@ func (g *Guard) CheckLiteral(raw string) error {
 
 // literal is the address that a URL's host is written as, if it is one.
 func literal(raw string) (netip.Addr, bool) {
-	u, err := url.Parse(raw)
+	u, err := recipient.ParseURL(raw)
 	if err != nil {
 		return netip.Addr{}, false
 	}

@@ -1,10 +1,5 @@
 package recipient
 
-import (
-	"net/url"
-	"strings"
-)
-
 // Channel is a way to deliver.
 type Channel string
 
@@ -70,16 +65,16 @@ func (r *Recipient) Channel() Channel { return r.Target().Channel() }
 // Channel returns HTTP.
 func (h *HTTPTarget) Channel() Channel { return HTTP }
 
-// Destination returns the host of the URL, in lower case.
+// Destination returns the host of the URL, in its one form.
 func (h *HTTPTarget) Destination() string {
 	if h == nil {
 		return ""
 	}
-	u, err := url.Parse(h.URL)
+	u, err := ParseURL(h.URL)
 	if err != nil {
 		return ""
 	}
-	return strings.ToLower(u.Host)
+	return u.Host
 }
 
 // NeedsExternalKey returns false.

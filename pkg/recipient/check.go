@@ -49,10 +49,9 @@ func CheckURL(raw string, policy URLPolicy) error {
 			return errors.New("contains spaces or control characters: percent-encode them")
 		}
 	}
-	u, err := url.Parse(raw)
+	u, err := ParseURL(raw)
 	if err != nil {
-		// The text of url.Error repeats the URL, which may hold a password.
-		return errors.New("is not a URL: use the form https://host/path")
+		return err
 	}
 	if err := checkScheme(u, policy); err != nil {
 		return err

@@ -158,6 +158,8 @@ type HTTPTarget struct {
 	StopOnGone bool
 	// BodyTemplate is a Go template that writes the body instead of Format; empty: none.
 	BodyTemplate string
+	// ContentType is the content type of a body in Format; empty: as the format has it.
+	ContentType string
 	// BodyContentType is the content type of a templated body.
 	BodyContentType string
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"os/exec"
+	"slices"
 	"testing"
 	"time"
 
@@ -16,17 +17,28 @@ type Server struct {
 	t       testing.TB
 	Address string
 	cmd     *exec.Cmd
+	// options are its arguments beside the port's.
+	options []string
+	secure  bool
 }
 
 // Start starts redis-server on a free port; it ends with the test. A machine without redis-server fails the test and says what
-// to install.
-func Start(t testing.TB) *Server {
+// to install. Options are further arguments.
+func Start(t testing.TB, options ...string) *Server { return start(t, false, options) }
+
+// StartTLS is Start of a server that speaks TLS alone, and asks for no client certificate.
+func StartTLS(t testing.TB, certFile, keyFile string, options ...string) *Server {
+	return start(t, true, append([]string{"--tls-cert-file", certFile, "--tls-key-file", keyFile, "--tls-ca-cert-file", certFile,
+		"--tls-auth-clients", "no"}, options...))
+}
+
+func start(t testing.TB, secure bool, options []string) *Server {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{t: t, Address: l.Addr().String()}
+	s := &Server{t: t, Address: l.Addr().String(), options: options, secure: secure}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -46,8 +58,12 @@ func (s *Server) Restart() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.cmd = exec.CommandContext(context.Background(), path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-		"--dir", s.t.TempDir())
+	ports := []string{"--port", port}
+	if s.secure {
+		ports = []string{"--port", "0", "--tls-port", port}
+	}
+	s.cmd = exec.CommandContext(context.Background(), path, slices.Concat(ports, []string{"--bind", "127.0.0.1", "--save", "",
+		"--appendonly", "no", "--dir", s.t.TempDir()}, s.options)...)
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatalf("start redis-server: %v", err)
 	}

@@ -16,6 +16,7 @@ import (
 
 // The headers of ours, in the canonical spelling of Go's maps of headers.
 const (
+	headerAccept        = "Accept"
 	headerContentType   = "Content-Type"
 	headerUserAgent     = "User-Agent"
 	headerID            = "Webhook-Id"
@@ -31,6 +32,8 @@ const (
 const (
 	contentTypeForm = "application/x-www-form-urlencoded; charset=utf-8"
 	contentTypeJSON = "application/cloudevents+json"
+	// acceptAny is what a request without Accept says (RFC 9110, 12.5.1), for receivers that refuse one without.
+	acceptAny = "*/*"
 )
 
 // ownHeaders is how many headers of ours a request has at most beside the fixed ones.
@@ -63,11 +66,12 @@ type Sending struct {
 
 // NewHTTPWriter prepares what the requests to a recipient have in common. Its error is ErrAuth if the recipient's auth is at fault.
 func NewHTTPWriter(h *recipient.HTTPTarget, userAgent string) (*HTTPWriter, error) {
-	u, err := url.Parse(h.URL)
+	u, err := recipient.ParseURL(h.URL)
 	if err != nil {
 		return nil, errors.New("the URL is not valid: save the recipient again with a valid URL")
 	}
 	w := &HTTPWriter{URL: u, format: h.Format, fixed: textproto.MIMEHeader{}, secrets: h.SigningSecrets, custom: h.SendCustomFields}
+	w.fixed.Set(headerAccept, acceptAny) // a recipient may want another
 	for name, value := range h.Headers {
 		if refused(name) {
 			continue
@@ -110,6 +114,20 @@ func (w *HTTPWriter) setBody(h *recipient.HTTPTarget) error {
 	if h.BodyTemplate != "" {
 		return w.setTemplate(h)
 	}
+	if !ValidHeaderValue(h.ContentType) {
+		return errors.New("the content type has control characters: remove them and save the recipient again")
+	}
+	if err := w.setContentType(h); err != nil {
+		return err
+	}
+	if h.ContentType != "" {
+		w.fixed.Set(headerContentType, h.ContentType)
+	}
+	return nil
+}
+
+// setContentType sets the content type of a format.
+func (w *HTTPWriter) setContentType(h *recipient.HTTPTarget) error {
 	switch h.Format {
 	case recipient.Form:
 		w.fixed.Set(headerContentType, contentTypeForm)

@@ -102,7 +102,7 @@ func Setup(ctx context.Context, o Options) (*Telemetry, error) {
 		return nil, err
 	}
 	slog.SetDefault(logger)
-	otel.SetTracerProvider(t.provider)
+	otel.SetTracerProvider(t.tracers())
 	otel.SetTextMapPropagator(propagation.TraceContext{})
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		logger.Warn("telemetry reported an error", KeyError, err.Error())
@@ -162,8 +162,16 @@ func (t *Telemetry) trace(ctx context.Context, o Options) error {
 			sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(1 / float64(max(o.TraceOneIn, 1)))))}
 	}
 	t.provider = sdktrace.NewTracerProvider(options...)
-	t.Tracer = t.provider.Tracer(tracerName)
+	t.Tracer = t.tracers().Tracer(tracerName)
 	return nil
+}
+
+// tracers makes tracers for the doors and the libraries.
+func (t *Telemetry) tracers() trace.TracerProvider {
+	if t.exporter == nil {
+		return passingProvider{next: t.provider}
+	}
+	return t.provider
 }
 
 // registry holds the metrics of the Go runtime, the process and the build from the start.

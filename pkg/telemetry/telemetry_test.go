@@ -216,3 +216,21 @@ func BenchmarkSpanWithoutCollector(b *testing.B) {
 		span.End()
 	}
 }
+
+func TestWithoutACollectorTheFlagsOfATraceGoOnAsTheyCame(t *testing.T) {
+	tel := setup(t, func(*telemetry.Options) {})
+	for _, flags := range []string{"00", "01", "02", "03"} {
+		came := "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-" + flags
+		ctx, span := tel.Start(telemetry.Continue(t.Context(), came), "x")
+		ctx, inner := otel.Tracer("a library").Start(ctx, "y")
+		got := telemetry.TraceParent(ctx)
+		if got[:36] != came[:36] || got[36:52] == came[36:52] || got[53:] != flags {
+			t.Errorf("%s goes on as %s, want the same trace and flags and a span of its own", came, got)
+		}
+		if span.Recording() || inner.IsRecording() {
+			t.Error("the span is recorded")
+		}
+		inner.End()
+		span.End()
+	}
+}

@@ -28,7 +28,9 @@ type RedisOptions struct {
 	User string `yaml:"user"`
 	// PasswordFile holds the password, blanks around it cut. Empty: none.
 	PasswordFile string `yaml:"passwordFile"`
-	// CAFile holds root certificates (PEM); with it the connection is TLS.
+	// TLS encrypts the connection and verifies the server by the system's root certificates.
+	TLS bool `yaml:"tls"`
+	// CAFile holds root certificates (PEM) that verify the server instead; with it the connection is TLS.
 	CAFile string `yaml:"caFile"`
 	// Replicas is how many senders share the limits. While Redis is away each keeps to this part of them.
 	Replicas int `yaml:"replicas"`
@@ -45,8 +47,11 @@ func (o RedisOptions) Validate() error {
 	if o.Timeout < 0 {
 		f.Add("timeout", "must not be negative: set it to the timeout of a Redis request, e.g. 250ms")
 	}
-	if o.Address == "" && (o.User != "" || o.PasswordFile != "" || o.CAFile != "") {
-		f.Add("address", "is missing, but user, passwordFile or caFile is set")
+	if o.Address == "" && (o.User != "" || o.PasswordFile != "" || o.CAFile != "" || o.TLS) {
+		f.Add("address", "is missing, but user, passwordFile, tls or caFile is set")
+	}
+	if o.User != "" && o.PasswordFile == "" {
+		f.Add("passwordFile", "is missing, but user is set: name the file that holds the user's password")
 	}
 	return f.Err()
 }
@@ -86,6 +91,9 @@ func (o RedisOptions) Client() (*redis.Client, error) {
 			return nil, fmt.Errorf("passwordFile: %w", err)
 		}
 		opts.Password = strings.TrimSpace(string(b))
+	}
+	if o.TLS {
+		opts.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	if o.CAFile != "" {
 		b, err := os.ReadFile(o.CAFile)

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -20,6 +21,43 @@ func bodyWarnings(r *outboundv1.Recipient) (out string) {
 	return out
 }
 
+func TestContentTypesAreChecked(t *testing.T) {
+	h := start(t)
+	const form, json, binary = outboundv1.HttpRecipient_Format_FORM, outboundv1.HttpRecipient_Format_JSON,
+		outboundv1.HttpRecipient_Format_JSON_BINARY
+	for i, c := range []struct {
+		format      outboundv1.HttpRecipient_Format_Kind
+		contentType string
+		template    string
+		says        string
+	}{
+		{form, "application/x-www-form-urlencoded", "", ""},
+		{form, "application/x-www-form-urlencoded; charset=UTF-8", "", ""},
+		{form, "application/x-www-form-urlencoded; charset=ISO-8859-1", "", "bodies are in UTF-8"},
+		{form, "application/json", "", "is not one of a body in the format FORM"},
+		{form, "form", "", "is not a content type"},
+		{json, "application/json", "", ""},
+		{json, "application/vnd.example+json; v=1", "", ""},
+		{json, "application/x-www-form-urlencoded", "", "is not one of a body in JSON"},
+		{binary, "application/json; charset=utf-8", "", ""},
+		{form, "application/x-www-form-urlencoded", "{}", "use http.bodyContentType"},
+	} {
+		r := httpRecipient(fmt.Sprint("T", i))
+		r.GetHttp().Format, r.GetHttp().ContentType, r.GetHttp().BodyTemplate = c.format, c.contentType, c.template
+		_, err := h.save(r)
+		if c.says == "" {
+			if err != nil {
+				t.Errorf("%s: %v", c.contentType, err)
+			}
+			continue
+		}
+		wantFields(t, err, "http.contentType")
+		if got := rpc.ViolationsOf(err)[0].Description; !strings.Contains(got, c.says) {
+			t.Errorf("%s is described as %q, want %q", c.contentType, got, c.says)
+		}
+	}
+}
+
 func TestBodiesOfOnesOwnAreCheckedAtSave(t *testing.T) {
 	h := start(t)
 	if _, err := h.settings.CreateCustomField(h.ctx(),
@@ -36,6 +74,7 @@ func TestBodiesOfOnesOwnAreCheckedAtSave(t *testing.T) {
 		{`{}`, "text/plain; charset=utf-8", "", ""},
 		{`{}`, "json", "http.bodyContentType", "is not a content type"},
 		{`{}`, "a b/c;;", "http.bodyContentType", "is not a content type"},
+		{``, "application/json", "http.bodyContentType", "http.bodyTemplate is empty: use http.contentType"},
 	} {
 		r := httpRecipient("T" + c.template + c.contentType)
 		r.GetHttp().BodyTemplate, r.GetHttp().BodyContentType, r.GetHttp().SendCustomFields = c.template, c.contentType, true

@@ -151,3 +151,32 @@ func TestFilterAndTemplateOnTheWholeWay(t *testing.T) {
 		t.Errorf("posted %+v, then %+v, and %d more", first, second, len(requests))
 	}
 }
+
+func TestContentTypeAndAcceptAreTheRecipientsOwn(t *testing.T) {
+	for name, c := range map[string]struct {
+		change               func(*recipient.Recipient)
+		contentType, accepts string
+	}{
+		"by default": {func(*recipient.Recipient) {}, "application/x-www-form-urlencoded; charset=utf-8", "*/*"},
+		"without charset": {func(r *recipient.Recipient) { r.HTTP.ContentType = "application/x-www-form-urlencoded" },
+			"application/x-www-form-urlencoded", "*/*"},
+		"JSON": {func(r *recipient.Recipient) {
+			r.HTTP.Format, r.HTTP.ContentType = recipient.JSON, "application/json"
+		}, "application/json", "*/*"},
+		"another Accept": {func(r *recipient.Recipient) { r.HTTP.Headers = map[string]string{"accept": "application/json"} },
+			"application/x-www-form-urlencoded; charset=utf-8", "application/json"},
+	} {
+		seen := make(chan http.Header, 1)
+		r := newReceiver(t, nil, func(_ http.ResponseWriter, q *http.Request) { seen <- q.Header })
+		if o := newSender(t).Send(t.Context(), deliveryTo(r.URL, c.change)); o.Status != 200 {
+			t.Fatalf("%s: %s", name, o.Detail)
+		}
+		h := <-seen
+		if got := h.Values("Content-Type"); len(got) != 1 || got[0] != c.contentType {
+			t.Errorf("%s: Content-Type is %q", name, got)
+		}
+		if got := h.Values("Accept"); len(got) != 1 || got[0] != c.accepts {
+			t.Errorf("%s: Accept is %q", name, got)
+		}
+	}
+}

@@ -20,7 +20,7 @@ func contracts(t *testing.T) []contract {
 	t.Helper()
 	all := statusContracts()
 	for _, more := range [][]contract{redirectContracts(), retryAfterContracts(), bodyContracts(), silentContracts(), garbledContracts(),
-		cutContracts(), tlsContracts(t)} {
+		cutContracts(), tlsContracts(t), malformedContracts(), sameHostContracts(), certificateContracts(t)} {
 		all = append(all, more...)
 	}
 	return all
@@ -58,9 +58,12 @@ func statusContracts() []contract {
 		499: "", 500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
 		504: "Gateway Timeout", 507: "Insufficient Storage", 599: "", 999: "",
 	} {
+		words := strings.TrimSpace(fmt.Sprintf("HTTP %d %s", status, text))
+		if status < 300 {
+			words += ": only 200 counts as delivered; if this status means success, set http.success to ANY_2XX"
+		}
 		out = append(out, contract{
-			name: fmt.Sprint(status), play: answers(status), requests: 1,
-			want: retrying(reasons.HTTPStatus, status, strings.TrimSpace(fmt.Sprintf("HTTP %d %s", status, text))),
+			name: fmt.Sprint(status), play: answers(status), requests: 1, want: retrying(reasons.HTTPStatus, status, words),
 		})
 	}
 	return out
@@ -89,7 +92,8 @@ func redirectContracts() []contract {
 	}
 	return append(out,
 		contract{name: "302 to itself", play: answers(302, "Location", "/again"), requests: 1,
-			want: retrying(reasons.Redirect, 302, "HTTP 302 Found: redirects are not followed; Location: http://{host}")},
+			want: retrying(reasons.Redirect, 302, "HTTP 302 Found: redirects are not followed; Location: http://{host}, the same host with "+
+				"another path")},
 		contract{name: "302 to nowhere", play: answers(302), requests: 1,
 			want: retrying(reasons.Redirect, 302, "HTTP 302 Found: redirects are not followed")},
 	)

@@ -1,12 +1,12 @@
 package httpsender
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
@@ -88,7 +88,7 @@ func (s *sender) probe(ctx context.Context, r *recipient.Recipient, report *egre
 		return
 	}
 	where := "the URL is allowed"
-	if u, err := url.Parse(r.HTTP.URL); err == nil {
+	if u, err := recipient.ParseURL(r.HTTP.URL); err == nil {
 		where = u.Scheme + "://" + u.Host + " is allowed by the URL policy " + string(s.policy)
 	}
 	report.Add(egress.Step{Name: egress.StepURL, OK: true, Detail: where, Took: time.Since(began)})
@@ -129,7 +129,7 @@ func (s *Service) post(ctx context.Context, r *recipient.Recipient, report *egre
 	v := s.send.Judge(d, o)
 	step := egress.Step{Name: egress.StepStatus, OK: v.Kind == delivery.Delivered, Detail: statusText(o.Status) + " counts as delivered"}
 	if !step.OK {
-		step.Detail, step.Remedy = "does not count as delivered: "+v.Detail, statusRemedy(o.Status)
+		step.Detail, step.Remedy = "does not count as delivered: "+v.Detail, answerRemedy(o)
 	}
 	report.Add(step)
 }
@@ -156,6 +156,22 @@ func faultRemedy(f delivery.Fault) string {
 	}
 }
 
+// answerRemedy says what to do about an answer that is no success: by what common servers say in its body, else by its status.
+func answerRemedy(o delivery.Outcome) string {
+	for _, known := range []struct{ says, remedy string }{
+		{"No required SSL certificate was sent", "the receiver requires a client certificate: set http.auth.clientCertificate"},
+		{"The SSL certificate error", "the receiver does not accept the client certificate: check that it trusts the issuer of " +
+			"http.auth.clientCertificate, and that the certificate has not expired"},
+		{"plain HTTP request was sent to HTTPS port", "use https:// in the URL: the receiver speaks TLS on this port"},
+		{"speaking plain HTTP to an SSL-enabled server port", "use https:// in the URL: the receiver speaks TLS on this port"},
+	} {
+		if o.Status >= 400 && bytes.Contains(o.Excerpt, []byte(known.says)) {
+			return known.remedy
+		}
+	}
+	return statusRemedy(o.Status)
+}
+
 func statusRemedy(status int) string {
 	switch {
 	case status >= 200 && status < 300:
@@ -166,7 +182,10 @@ func statusRemedy(status int) string {
 		return "check http.auth, http.headers and http.signingSecrets against what the receiver expects"
 	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed || status == http.StatusGone:
 		return "check the path of the URL: the receiver does not accept POST there"
-	case status == http.StatusRequestEntityTooLarge || status == http.StatusUnsupportedMediaType || status == http.StatusBadRequest ||
+	case status == http.StatusRequestEntityTooLarge:
+		return "the receiver, or a proxy in front of it, accepts no body of this size: raise its limit (nginx: client_max_body_size; " +
+			"Apache: LimitRequestBody; IIS: maxAllowedContentLength)"
+	case status == http.StatusUnsupportedMediaType || status == http.StatusBadRequest ||
 		status == http.StatusUnprocessableEntity:
 		return "check http.format (FORM or JSON) against what the receiver expects; the delivery shows the response"
 	case status == http.StatusTooManyRequests:

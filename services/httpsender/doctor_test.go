@@ -89,3 +89,28 @@ func TestDoctorNamesTheFaultOfTLS(t *testing.T) {
 		t.Errorf("%d requests arrived", n)
 	}
 }
+
+func TestDoctorNamesTheRemedyOfCommonServers(t *testing.T) {
+	conn := bustest.Start(t).Conn()
+	answer := make(chan func(http.ResponseWriter), 1)
+	r := newReceiver(t, nil, func(w http.ResponseWriter, _ *http.Request) { (<-answer)(w) })
+	runService(t, conn, r.URL+"/hook")
+	for _, c := range []struct {
+		status       int
+		body, remedy string
+	}{
+		{413, "<h1>413 Request Entity Too Large</h1>", "client_max_body_size"},
+		{400, "<center>No required SSL certificate was sent</center><hr><center>nginx</center>", "set http.auth.clientCertificate"},
+		{400, "<center>The SSL certificate error</center>", "trusts the issuer of http.auth.clientCertificate"},
+		{400, "<center>The plain HTTP request was sent to HTTPS port</center>", "use https://"},
+		{400, "Reason: You're speaking plain HTTP to an SSL-enabled server port.", "use https://"},
+		{400, "missing field", "check http.format"},
+		{415, "", "check http.format"},
+	} {
+		answer <- func(w http.ResponseWriter) { http.Error(w, c.body, c.status) }
+		report := doctor(t, conn, control.DoctorQuestion{Post: true})
+		if last := report.Steps[len(report.Steps)-1]; last.OK || !strings.Contains(last.Remedy, c.remedy) {
+			t.Errorf("%d %s: the remedy is %q, want %q", c.status, c.body, last.Remedy, c.remedy)
+		}
+	}
+}

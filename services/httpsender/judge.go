@@ -36,7 +36,9 @@ func (s *sender) Judge(d *delivery.Delivery, o delivery.Outcome) delivery.Verdic
 func judgeStatus(h *recipient.HTTPTarget, o delivery.Outcome) delivery.Verdict {
 	switch {
 	case success(h, o.Status):
-		return delivery.Verdict{Kind: delivery.Delivered, Reason: reasons.OK}
+		return delivery.Verdict{Kind: delivery.Delivered, Reason: reasons.OK, Detail: o.Remark}
+	case o.Status > 200 && o.Status < 300:
+		return retry(reasons.HTTPStatus, o, "only 200 counts as delivered; if this status means success, set http.success to ANY_2XX")
 	case o.Status >= 300 && o.Status < 400:
 		return retry(reasons.Redirect, o, "redirects are not followed")
 	case o.Status == http.StatusGone && h != nil && h.StopOnGone:
@@ -46,6 +48,7 @@ func judgeStatus(h *recipient.HTTPTarget, o delivery.Outcome) delivery.Verdict {
 	case o.Status == http.StatusTooManyRequests || o.Status == http.StatusServiceUnavailable:
 		v := retry(reasons.HTTPStatus, o, "")
 		v.After = min(o.RetryAfter, maxRetryAfter)
+		v.Pause = v.After
 		if v.After > 0 {
 			v.Detail += fmt.Sprintf("; Retry-After is %s", o.RetryAfter.Round(time.Second))
 		}
@@ -70,8 +73,10 @@ func retry(reason reasons.Reason, o delivery.Outcome, why string) delivery.Verdi
 	if why != "" {
 		detail += ": " + why
 	}
-	if o.Detail != "" {
-		detail += "; " + o.Detail
+	for _, more := range []string{o.Detail, o.Remark} {
+		if more != "" {
+			detail += "; " + more
+		}
 	}
 	return delivery.Verdict{Kind: delivery.Retry, Reason: reason, Detail: detail}
 }

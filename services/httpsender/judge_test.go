@@ -12,6 +12,9 @@ import (
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
+// only200 follows a 2xx that is not 200.
+const only200 = ": only 200 counts as delivered; if this status means success, set http.success to ANY_2XX"
+
 func TestAnswersAndWhatTheyMean(t *testing.T) {
 	const delivered, retry = delivery.Delivered, delivery.Retry
 	for _, c := range []struct {
@@ -24,9 +27,9 @@ func TestAnswersAndWhatTheyMean(t *testing.T) {
 		after     time.Duration
 	}{
 		{200, delivered, delivered, reasons.OK, "", "", 0},
-		{201, retry, delivered, reasons.HTTPStatus, "HTTP 201 Created", "", 0},
-		{202, retry, delivered, reasons.HTTPStatus, "HTTP 202 Accepted", "", 0},
-		{204, retry, delivered, reasons.HTTPStatus, "HTTP 204 No Content", "", 0},
+		{201, retry, delivered, reasons.HTTPStatus, "HTTP 201 Created" + only200, "", 0},
+		{202, retry, delivered, reasons.HTTPStatus, "HTTP 202 Accepted" + only200, "", 0},
+		{204, retry, delivered, reasons.HTTPStatus, "HTTP 204 No Content" + only200, "", 0},
 		{299, retry, delivered, reasons.HTTPStatus, "HTTP 299", "", 0},
 		{301, retry, retry, reasons.Redirect, "HTTP 301 Moved Permanently: redirects are not followed; Location: ", "", 0},
 		{302, retry, retry, reasons.Redirect, "HTTP 302 Found: redirects are not followed; Location: ", "", 0},

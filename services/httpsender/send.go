@@ -10,8 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"net/url"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -122,17 +120,42 @@ func (c *client) try(parent, ctx context.Context, header http.Header, body paylo
 		f = &flight{}
 		resp, err = c.post(ctx, f, header, body)
 	}
-	if err != nil {
-		o.Fault, o.Detail = explain(parent, ctx, f, c.timeout, err)
-		return nil
+	if err == nil {
+		return resp
 	}
-	return resp
+	if resp, note := f.salvage(err); resp != nil {
+		o.Remark = note
+		return resp
+	}
+	o.Fault, o.Detail = explain(parent, ctx, f, c.timeout, err)
+	if o.Fault == delivery.FaultCut && f.conn != nil && f.conn.CertificateAsked() {
+		o.Detail += egress.AskedWords(c.options.Certificate != nil)
+	}
+	return nil
 }
 
 // flight is what is known of one request under way.
 type flight struct {
 	connected, reused bool
 	answered, overdue atomic.Bool
+	conn              *egress.Conn
+}
+
+// got takes in the connection that the request goes over.
+func (f *flight) got(i httptrace.GotConnInfo) {
+	f.connected, f.reused = true, i.Reused
+	if f.conn, _ = i.Conn.(*egress.Conn); f.conn != nil {
+		f.conn.KeepAnswer()
+	}
+}
+
+// salvage reads an answer that the transport could not read; nil if there is none. A connection that broke has none.
+func (f *flight) salvage(err error) (*http.Response, string) {
+	var n net.Error
+	if f.conn == nil || !f.answered.Load() || errors.As(err, &n) || errors.Is(err, context.Canceled) {
+		return nil, ""
+	}
+	return salvage(f.conn.Answer())
 }
 
 // payload is what is posted, and for how long it may be.
@@ -153,7 +176,7 @@ func (c *client) post(ctx context.Context, f *flight, header http.Header, body p
 	data := bytes.NewReader(body.data)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(i httptrace.GotConnInfo) {
-			f.connected, f.reused = true, i.Reused
+			f.got(i)
 			// Connecting and getting a token may have taken long, and this process may have been stopped meanwhile. A body that is shorter
 			// than its length breaks the request off before anything is written.
 			if body.lease.Over() {
@@ -168,7 +191,11 @@ func (c *client) post(ctx context.Context, f *flight, header http.Header, body p
 	r.Header = header
 	// net/http writes header and body at once if it knows the reader.
 	r.Body, r.ContentLength = io.NopCloser(data), int64(len(body.data))
-	return c.transport.RoundTrip(r)
+	resp, err := c.transport.RoundTrip(r)
+	if err == nil && f.conn != nil {
+		f.conn.Answer() // nothing more is kept
+	}
+	return resp, err
 }
 
 // read takes the excerpt of an answer. The status is known by now and decides, so a body that breaks off is only mentioned.
@@ -242,31 +269,6 @@ func dialFault(e *egress.DialError) delivery.Fault {
 	}
 }
 
-// retryAfter reads the header of that name: seconds or a date. What is neither, or over, is 0. A number too large for us is a very
-// long wait, not none.
-func retryAfter(value string, now time.Time) time.Duration {
-	if value == "" {
-		return 0
-	}
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil || errors.Is(err, strconv.ErrRange) {
-		return time.Duration(seconds) * time.Second //nolint:gosec // of 31 bits
-	}
-	at, err := http.ParseTime(value)
-	if err != nil {
-		return 0
-	}
-	return max(0, at.Sub(now))
-}
-
-// pointsTo says where a redirect leads, without path and query, which may hold secrets.
-func pointsTo(from *url.URL, location string) string {
-	to, err := from.Parse(location)
-	if location == "" || err != nil {
-		return ""
-	}
-	return "Location: " + (&url.URL{Scheme: to.Scheme, Host: to.Host}).String()
-}
-
 // client is the recipient's client, made when a new revision is first seen. The one it replaces keeps its requests under way and
 // loses its idle connections.
 func (s *sender) client(r *recipient.Recipient) *client {
@@ -338,7 +340,7 @@ func (s *sender) newClient(r *recipient.Recipient) *client {
 		c.fault, c.detail = delivery.FaultAuth, err.Error()
 		return c
 	}
-	c.request = http.Request{Method: http.MethodPost, URL: c.URL, Host: c.URL.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	c.request = http.Request{Method: http.MethodPost, URL: c.URL, Host: hostHeader(c.URL), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	return c
 }
 

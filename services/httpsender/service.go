@@ -171,7 +171,7 @@ func (s *Service) Run(ctx context.Context) error {
 		Channel: recipient.HTTP, Sender: s.send, Recipients: s.deps.Config, Queue: queue.New(s.deps.Bus), Log: history,
 		Observer: observer, Since: s.deps.Bus.Since, Now: s.deps.Bus.Now, Slots: s.o.Slots, Window: s.o.Window,
 		Grace: s.o.Grace, Silent: s.deps.Bus.Silent(), Turn: s.turn, Matches: s.filters.Matches, Freshness: s.deps.Config,
-		Storable: s.deps.Bus.Storable,
+		Storable: s.deps.Bus.Storable, Pauses: control.NewPauses(s.deps.Bus),
 	})
 	if err != nil {
 		return fmt.Errorf("create the HTTP sender's engine: %w", err)

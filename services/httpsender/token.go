@@ -21,9 +21,13 @@ func newTokens(a *recipient.OAuth2, policy recipient.URLPolicy, o egress.Transpo
 	if err := recipient.CheckURL(a.TokenURL, policy); err != nil {
 		return nil, fmt.Errorf("%w: http.auth.oauth2.tokenUrl %w", errAuth, err)
 	}
+	at, err := recipient.ParseURL(a.TokenURL)
+	if err != nil {
+		return nil, fmt.Errorf("%w: http.auth.oauth2.tokenUrl %w", errAuth, err)
+	}
 	o.MaxConns = tokenConnections
 	return token.New(token.Options{
-		URL: a.TokenURL, ClientID: a.ClientID, ClientSecret: a.ClientSecret, Scopes: a.Scopes, Parameters: a.Parameters,
+		URL: at.String(), ClientID: a.ClientID, ClientSecret: a.ClientSecret, Scopes: a.Scopes, Parameters: a.Parameters,
 		Transport: egress.NewTransport(o), Margin: tokenMargin,
 	}), nil
 }

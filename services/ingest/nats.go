@@ -66,7 +66,7 @@ func (k *intake) request(r micro.Request) {
 		k.respond(r.Reply(), bus.Receipt{}, nil, k.busy(s))
 		return
 	}
-	headers := propagation.HeaderCarrier(r.Headers())
+	headers := traceCarrier(r.Headers())
 	server := trace.WithSpanKind(trace.SpanKindServer)
 	k.replies.Go(func() {
 		defer k.limit.leave(len(s.raw))
@@ -80,6 +80,26 @@ func (k *intake) request(r micro.Request) {
 		k.respond(r.Reply(), receipt, e, err)
 	})
 }
+
+// traceCarrier reads a trace context from a message's headers. NATS tells upper from lower case; W3C Trace Context, 3.2.1, has the names in
+// lower case and wants any case understood.
+type traceCarrier micro.Headers
+
+// Get implements propagation.TextMapCarrier.
+func (c traceCarrier) Get(key string) string {
+	for name, values := range c {
+		if len(values) == 1 && strings.EqualFold(name, key) {
+			return values[0]
+		}
+	}
+	return ""
+}
+
+// Set implements propagation.TextMapCarrier; nothing is written.
+func (c traceCarrier) Set(string, string) {}
+
+// Keys implements propagation.TextMapCarrier.
+func (c traceCarrier) Keys() []string { return []string{"traceparent", "tracestate"} }
 
 // respond sends the answer, if one is asked for. The micro service's own Respond may be used only before its handler returns.
 func (k *intake) respond(reply string, receipt bus.Receipt, e *event.Event, err error) {

@@ -539,12 +539,16 @@ type HttpRecipient struct {
 	// and the functions json, urlquery, upper, lower, default, date. Validated against every selected event type. At most
 	// 64 KiB. Empty: `format` applies.
 	BodyTemplate string `protobuf:"bytes,18,opt,name=body_template,json=bodyTemplate,proto3" json:"body_template,omitempty"`
-	// Content type of the custom body. Default application/json.
+	// Content type of the custom body, which must be set. Default application/json.
 	BodyContentType string `protobuf:"bytes,19,opt,name=body_content_type,json=bodyContentType,proto3" json:"body_content_type,omitempty"`
 	// Details of the uploaded root certificates.
 	CaCertificates []*CertificateInfo `protobuf:"bytes,20,rep,name=ca_certificates,json=caCertificates,proto3" json:"ca_certificates,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Content type of a body in `format`, e.g. `application/x-www-form-urlencoded` for a receiver that refuses the charset parameter.
+	// FORM takes application/x-www-form-urlencoded, JSON and JSON_BINARY take application/json or any type that ends in +json; all
+	// with any parameters. Default: as `format` says.
+	ContentType   string `protobuf:"bytes,40,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HttpRecipient) Reset() {
@@ -715,6 +719,13 @@ func (x *HttpRecipient) GetCaCertificates() []*CertificateInfo {
 		return x.CaCertificates
 	}
 	return nil
+}
+
+func (x *HttpRecipient) GetContentType() string {
+	if x != nil {
+		return x.ContentType
+	}
+	return ""
 }
 
 // Details of a certificate.
@@ -1957,7 +1968,7 @@ const file_outbound_v1_recipient_proto_rawDesc = "" +
 	"\x11recipient.channel\x12\x18set either http or email\x1a!has(this.http) || has(this.email)B\t\n" +
 	"\achannelB\n" +
 	"\n" +
-	"\b_enabled\"\xaf\f\n" +
+	"\b_enabled\"\xec\f\n" +
 	"\rHttpRecipient\x12\x1f\n" +
 	"\x03url\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x80\x10R\x03url\x127\n" +
 	"\x12ca_certificate_pem\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x10caCertificatePem\x12,\n" +
@@ -1981,7 +1992,8 @@ const file_outbound_v1_recipient_proto_rawDesc = "" +
 	"stopOnGone\x12.\n" +
 	"\rbody_template\x18\x12 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\fbodyTemplate\x12D\n" +
 	"\x11body_content_type\x18\x13 \x01(\tB\x18\xbaH\x15r\x13\x18\xc8\x012\x0e^[\\x20-\\x7e]*$R\x0fbodyContentType\x12J\n" +
-	"\x0fca_certificates\x18\x14 \x03(\v2\x1c.outbound.v1.CertificateInfoB\x03\xe0A\x03R\x0ecaCertificates\x1aM\n" +
+	"\x0fca_certificates\x18\x14 \x03(\v2\x1c.outbound.v1.CertificateInfoB\x03\xe0A\x03R\x0ecaCertificates\x12;\n" +
+	"\fcontent_type\x18( \x01(\tB\x18\xbaH\x15r\x13\x18\xc8\x012\x0e^[\\x20-\\x7e]*$R\vcontentType\x1aM\n" +
 	"\x06Format\"C\n" +
 	"\x04Kind\x12\x16\n" +
 	"\x12FORMAT_UNSPECIFIED\x10\x00\x12\b\n" +

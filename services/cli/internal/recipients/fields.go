@@ -19,6 +19,7 @@ func recipientFields() []command.FieldFlag {
 		command.FloatFlag("backoff", "http.backoff.multiplier", "multiply the retry interval by this factor after each failure, 1 to 10"),
 		command.DurationFlag("backoff-ceiling", "http.backoff.ceiling", "maximum retry interval with backoff (default 1h)"),
 		command.WordFlag("format", "http.format", "body format: form, json or json_binary (default form)"),
+		command.TextFlag("content-type", "http.contentType", "content type of a body in --format (default as the format says)"),
 		command.FileFlag("body-template-file", "http.bodyTemplate", "file with a custom body template"),
 		command.TextFlag("body-content-type", "http.bodyContentType", "content type of the custom body (default application/json)"),
 		command.WordFlag("success", "http.success", "statuses that count as success: http_200 or any_2xx (default http_200)"),
