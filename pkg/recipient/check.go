@@ -1,7 +1,6 @@
 package recipient
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/mail"
@@ -12,7 +11,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/outbound-events/outbound/pkg/recipient/credential"
+	"github.com/outbound-events/outbound/pkg/trust"
 )
 
 // URLPolicy says which URLs a deployment lets recipients have.
@@ -134,30 +133,8 @@ func looksNumeric(label string) bool {
 	return ok && strings.Trim(hex, "0123456789abcdef") == ""
 }
 
-// CheckCAPEM reports why a text is no set of root certificates that can be used now, or nil.
-func CheckCAPEM(text string, now time.Time) error {
-	certificates, err := credential.ParseCertificates(text)
-	if err != nil {
-		return err
-	}
-	for i, c := range certificates {
-		if err := checkCA(c, now); err != nil {
-			return fmt.Errorf("certificate %d (%s) %w", i+1, c.Subject.CommonName, err)
-		}
-	}
-	return nil
-}
-
-func checkCA(c *x509.Certificate, now time.Time) error {
-	switch {
-	case now.After(c.NotAfter):
-		return fmt.Errorf("expired on %s", c.NotAfter.UTC().Format(time.DateOnly))
-	case !c.BasicConstraintsValid || !c.IsCA:
-		return errors.New("is not a CA certificate: use the root that signed the server's certificate")
-	default:
-		return nil
-	}
-}
+// CheckCAPEM reports why a text is no set of certificates to verify a server with that can be used now, or nil.
+func CheckCAPEM(text string, now time.Time) error { return trust.Check(text, now) }
 
 // CheckAddress reports why a text is no plain mail address (`ops@example.com`), or nil. Quoted local parts, domain
 // literals and display names are refused since mail programs have been led astray by each of them.

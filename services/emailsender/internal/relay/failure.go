@@ -2,8 +2,6 @@ package relay
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -142,19 +140,6 @@ func (f *Failure) judgeCode() {
 	}
 }
 
-// failedTLS makes a failure of an error on the way to an encrypted connection. A handshake that is cut counts as TLS too: a
-// server that can't agree often just hangs up.
-func failedTLS(ctx context.Context, err error) *Failure {
-	f := failed(ctx, StepTLS, err)
-	var verify *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
-	tlsFault := errors.As(err, &verify) || errors.As(err, &authority)
-	if tlsFault || f.Fault != delivery.FaultConnectTimeout && f.Fault != delivery.FaultShutdown {
-		f.Fault = delivery.FaultTLS
-	}
-	return f
-}
-
 // withoutAddresses takes addresses of people out of what a relay says, and keeps it short.
 func withoutAddresses(s string) string {
 	s = regexp.MustCompile(`[^\s<>"(),;:\[\]]+@[^\s<>"(),;:\[\]]+`).ReplaceAllString(s, "…")
@@ -166,9 +151,12 @@ func withoutAddresses(s string) string {
 	return s
 }
 
-// innermost is the cause of causes, which names no URL.
+// innermost is the cause of causes, which names no URL, or the first that tells all.
 func innermost(err error) error {
 	for {
+		if told, ok := err.(*explained); ok { //nolint:errorlint // this one, not what it wraps
+			return told
+		}
 		next := errors.Unwrap(err)
 		if next == nil {
 			return err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/throttle"
+	"github.com/outbound-events/outbound/pkg/trust"
 )
 
 // maxMails is how many mails one connection carries. Relays bound that too, and hang up in the middle if they are asked to
@@ -32,6 +33,8 @@ type PoolOptions struct {
 type Pool struct {
 	o     PoolOptions
 	limit inFlightLimit
+	// findings are what made handshakes fail.
+	findings trust.Findings
 
 	mu     sync.Mutex
 	relay  Relay
@@ -96,7 +99,7 @@ func (p *Pool) dial(ctx context.Context, r Relay) (*Conn, *Failure) {
 		}
 	}
 	if f != nil {
-		return nil, f
+		return nil, p.diagnosed(ctx, r, f)
 	}
 	c.pool = p
 	return c, nil

@@ -9,7 +9,6 @@ package relay
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -24,6 +23,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/throttle"
+	"github.com/outbound-events/outbound/pkg/trust"
 )
 
 // Relay is where and how mail leaves. Two equal values may share a connection.
@@ -35,6 +35,8 @@ type Relay struct {
 	Username, Password string
 	// CAPEM are the roots to verify with; empty: the system's.
 	CAPEM string
+	// Compat are concessions to an old relay.
+	Compat trust.Compat
 	// Hello is the name we introduce ourselves with; empty: our address on the connection.
 	Hello string
 	// OAuth2 is how access tokens are got; the zero value: the password is the token.
@@ -49,7 +51,7 @@ type Relay struct {
 func Of(s settings.SMTP, hello string) Relay {
 	r := Relay{
 		Host: s.Host, Port: s.Port, Encryption: s.Encryption, Auth: s.Auth, Username: s.Username, Password: s.Password,
-		CAPEM: s.CAPEM, Hello: hello, Most: s.MaxConnections, Limit: throttle.Limit{Turns: s.RateLimit.Limit, Period: s.RateLimit.Period},
+		CAPEM: s.CAPEM, Compat: trust.Compat{LegacyTLS: s.LegacyTLS, SmallHello: s.SmallClientHello}, Hello: hello, Most: s.MaxConnections, Limit: throttle.Limit{Turns: s.RateLimit.Limit, Period: s.RateLimit.Period},
 	}
 	if s.Hello != "" {
 		r.Hello = s.Hello
@@ -144,7 +146,7 @@ func (c *Conn) open(ctx context.Context, conf *tls.Config) *Failure {
 	if c.relay.Encryption == settings.TLS {
 		encrypted := tls.Client(c.raw, conf)
 		if err := encrypted.HandshakeContext(ctx); err != nil {
-			return failedTLS(ctx, err)
+			return failedTLS(ctx, c.relay, err)
 		}
 		line = encrypted
 	}
@@ -160,7 +162,7 @@ func (c *Conn) open(ctx context.Context, conf *tls.Config) *Failure {
 			return &Failure{Step: StepTLS, Fault: delivery.FaultTLS, Cause: errors.New("the relay does not offer STARTTLS, so nothing was sent")}
 		}
 		if err = c.client.StartTLS(conf); err != nil {
-			return failedTLS(ctx, err)
+			return failedTLS(ctx, c.relay, err)
 		}
 	}
 	return c.signIn(ctx)
@@ -328,18 +330,6 @@ func (c *Conn) hello() string {
 		return "[IPv6:" + a.IP.String() + "]"
 	}
 	return "localhost"
-}
-
-func (r Relay) tlsConfig() (*tls.Config, error) {
-	conf := &tls.Config{ServerName: r.Host, MinVersion: tls.VersionTLS12}
-	if r.CAPEM == "" {
-		return conf, nil
-	}
-	conf.RootCAs = x509.NewCertPool()
-	if !conf.RootCAs.AppendCertsFromPEM([]byte(r.CAPEM)) {
-		return nil, errors.New("the CA certificate of the SMTP settings can't be read: upload it again as PEM")
-	}
-	return conf, nil
 }
 
 // limited is a connection that lets a relay say only so much, so that an endless reply ends.

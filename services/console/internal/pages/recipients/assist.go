@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/recipient/credential"
+	"github.com/outbound-events/outbound/pkg/trust"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
@@ -113,7 +114,8 @@ type certificate struct {
 	Subject, Issuer, Fingerprint, Serial string
 	Names                                []string
 	From, Until                          time.Time
-	Expired                              bool
+	// Pinned says that it can't sign others, so that as a root certificate it is trusted for itself alone.
+	Expired, Pinned bool
 }
 
 // readCertificates describes the certificates in a text, saved or not. It returns nothing for an empty text.
@@ -136,6 +138,7 @@ func readCertificates(text string) certificates {
 			Subject: c.Subject.String(), Issuer: c.Issuer.String(), Serial: c.SerialNumber.Text(16), Names: names, From: c.NotBefore,
 			Until:       c.NotAfter,
 			Fingerprint: strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":"), Expired: time.Now().After(c.NotAfter),
+			Pinned: !trust.CanSign(c),
 		})
 	}
 	return out
