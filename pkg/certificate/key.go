@@ -1,10 +1,12 @@
 package certificate
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -86,6 +88,12 @@ func isKey(der []byte) bool {
 	}
 	_, err := x509.ParseECPrivateKey(der)
 	return err == nil
+}
+
+// Fingerprint returns a certificate's SHA-256 in the form of openssl: pairs of capital hexadecimal digits, joined by colons.
+func Fingerprint(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
+	return strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":")
 }
 
 // Encode writes certificates as PEM.

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/outbound-events/outbound/pkg/certificate"
-	"github.com/outbound-events/outbound/pkg/trust"
 )
 
 // remedy says what to do about a failed step.
@@ -84,5 +83,5 @@ func (w *probe) tlsRemedy(err error) string {
 // pinsLeaf reports whether the certificate to pin is the receiver's own.
 func (w *probe) pinsLeaf() bool {
 	all, err := certificate.Parse(w.report.RootToPin)
-	return err == nil && len(w.report.Chain) > 0 && bytes.Equal(all[0].Raw, w.report.Chain[0]) && !trust.CanSign(all[0])
+	return err == nil && len(w.report.Chain) > 0 && bytes.Equal(all[0].Raw, w.report.Chain[0]) && !all[0].IsCA
 }

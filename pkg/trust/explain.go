@@ -128,8 +128,8 @@ func (p Peer) explainHandshake(err error) string {
 	case has("remote error: tls: unrecognized name"):
 		return "the " + p.Name + " does not serve the host name " + p.Host + " (unrecognized name): use a name that it is configured for"
 	case has("remote error: tls: error decoding message"), has("remote error: tls: illegal parameter"):
-		return "the " + p.Name + " does not understand the ClientHello (" + after(text, "remote error: tls: ") + "): if it takes no post-quantum " +
-			"key exchange, set " + p.SmallField
+		return "the " + p.Name + " does not understand the ClientHello (" + after(text, "remote error: tls: ") + "): if it takes no " +
+			"post-quantum key exchange, set " + p.SmallField
 	case has("no renegotiation"), has("requested renegotiation"):
 		return "the " + p.Name + " asks for a renegotiation of TLS for the second time on one connection, which is not supported"
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), has("broken pipe"):

@@ -98,7 +98,8 @@ func (p Peer) Finding(t Trial, s tls.ConnectionState) string {
 		return fmt.Sprintf("the %s speaks %s at most, and no protocol version from TLS 1.2 on: enable TLS 1.2 or 1.3 there", p.Name,
 			tls.VersionName(s.Version))
 	case hopeless(s.CipherSuite):
-		return fmt.Sprintf("the %s wants the cipher suite %s, which is broken and not supported: enable ECDHE or RSA with AES there", p.Name, suite)
+		return fmt.Sprintf("the %s wants the cipher suite %s, which is broken and not supported: enable ECDHE or RSA with AES there", p.Name,
+			suite)
 	case weakness(suite) == "":
 		return fmt.Sprintf("the %s breaks off when it is offered TLS 1.3: update it, or set %s", p.Name, p.LegacyField)
 	default:

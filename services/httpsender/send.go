@@ -313,7 +313,8 @@ func (s *sender) newClient(r *recipient.Recipient) *client {
 		width = recipient.DefaultMaxInFlight
 	}
 	if err := c.open(r.HTTP, s.policy, egress.TransportOptions{
-		Guard: s.guard, Anchors: anchors, Compat: trust.Compat{LegacyTLS: r.HTTP.LegacyTLS, SmallHello: r.HTTP.SmallClientHello}, Timeout: c.timeout, MaxConns: width, Resolver: s.resolver, Proxy: s.proxy,
+		Guard: s.guard, Anchors: anchors, Compat: trust.Compat{LegacyTLS: r.HTTP.LegacyTLS, SmallHello: r.HTTP.SmallClientHello},
+		Timeout: c.timeout, MaxConns: width, Resolver: s.resolver, Proxy: s.proxy,
 	}); err != nil {
 		c.fault, c.detail = delivery.FaultAuth, err.Error()
 		return c

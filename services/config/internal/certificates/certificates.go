@@ -2,10 +2,6 @@
 package certificates
 
 import (
-	"crypto/sha256"
-	"crypto/x509"
-	"fmt"
-	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -28,17 +24,12 @@ func Describe(text string) []*outboundv1.CertificateInfo {
 			names = append(names, ip.String())
 		}
 		out = append(out, &outboundv1.CertificateInfo{
-			Subject: c.Subject.String(), Issuer: c.Issuer.String(), FingerprintSha256: fingerprint(c), SerialNumber: c.SerialNumber.Text(16),
+			Subject: c.Subject.String(), Issuer: c.Issuer.String(), FingerprintSha256: certificate.Fingerprint(c),
+			SerialNumber:  c.SerialNumber.Text(16),
 			NotBeforeTime: timestamppb.New(c.NotBefore), NotAfterTime: timestamppb.New(c.NotAfter), Names: names, Pinned: !trust.CanSign(c),
 		})
 	}
 	return out
-}
-
-// fingerprint returns a certificate's SHA-256 in the form of openssl: pairs of capital hexadecimal digits, joined by colons.
-func fingerprint(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
-	return strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":")
 }
 
 // Server are the settings by which a server is verified.

@@ -51,7 +51,8 @@ type Relay struct {
 func Of(s settings.SMTP, hello string) Relay {
 	r := Relay{
 		Host: s.Host, Port: s.Port, Encryption: s.Encryption, Auth: s.Auth, Username: s.Username, Password: s.Password,
-		CAPEM: s.CAPEM, Compat: trust.Compat{LegacyTLS: s.LegacyTLS, SmallHello: s.SmallClientHello}, Hello: hello, Most: s.MaxConnections, Limit: throttle.Limit{Turns: s.RateLimit.Limit, Period: s.RateLimit.Period},
+		CAPEM: s.CAPEM, Compat: trust.Compat{LegacyTLS: s.LegacyTLS, SmallHello: s.SmallClientHello}, Hello: hello,
+		Most: s.MaxConnections, Limit: throttle.Limit{Turns: s.RateLimit.Limit, Period: s.RateLimit.Period},
 	}
 	if s.Hello != "" {
 		r.Hello = s.Hello

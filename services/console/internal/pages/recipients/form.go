@@ -17,7 +17,8 @@ func commonFields() []string {
 func httpFields() []string {
 	return []string{
 		"http.url", "http.caCertificatePem", "http.sendCustomFields", "http.retryInterval", "http.retryDuration", "http.format", "http.success",
-		"http.maxInFlight", "http.order", "http.timeout", "http.stopOnGone", "http.legacyTls", "http.smallClientHello", "http.bodyTemplate", "http.bodyContentType",
+		"http.maxInFlight", "http.order", "http.timeout", "http.stopOnGone", "http.bodyTemplate", "http.bodyContentType",
+		"http.legacyTls", "http.smallClientHello",
 		"http.contact.addresses", "http.contact.alertAfter", "http.contact.resendEvery", "http.rateLimit.limit", "http.rateLimit.period",
 	}
 }
