@@ -17,7 +17,10 @@ func Unclear(err error) bool {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 		return true
 	}
-	text := err.Error()
+	text := ""
+	for e := err; e != nil; e = errors.Unwrap(e) { // words may stand before what was seen
+		text += e.Error() + "\n"
+	}
 	for _, alert := range []string{"handshake failure", "insufficient security level", "protocol version", "error decoding message",
 		"illegal parameter", "internal error", "unexpected message"} {
 		if strings.Contains(text, "remote error: tls: "+alert) {

@@ -120,7 +120,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		opts = append(opts, nats.UserInfo(o.User, password))
 	}
 	if o.CAFile != "" {
-		opts = append(opts, nats.RootCAs(o.CAFile))
+		opts = append(opts, rootCAs(o.CAFile))
 	}
 	for said := (time.Time{}); ; {
 		nc, err := nats.Connect(o.URL, opts...)
