@@ -310,14 +310,18 @@ func (c *checker) states(got map[deliveryID]*receipt) {
 	}
 }
 
-// want is what an event may come to. When EVENTS is full, the oldest deliveries of whoever pins it are cancelled.
+// want is what an event may come to. When EVENTS is full, the oldest deliveries of whoever pins it are cancelled; when its store is
+// damaged, those whose events are gone.
 func (c *checker) want(p profile, e event) []string {
 	want := p.want(c.plan.Seed, e)
-	if len(want) > 0 && c.plan.has([]string{eventsFull, diskFull}) {
+	if len(want) > 0 && c.plan.has([]string{eventsFull, diskFull, damagedStore}) {
 		want = append(want, cancelled)
 	}
 	return want
 }
+
+// eventLost is the reason of deliveries whose events a repair found missing.
+const eventLost = "event_lost"
 
 func isFinal(state string) bool {
 	return slices.Contains([]string{delivered, expired, skipped, "REJECTED", cancelled}, state)
@@ -351,6 +355,8 @@ func (c *checker) state(p profile, e event, want []string, f final, got map[deli
 		c.find(Lost, c.acceptedDuring(e), "%s/%s is still %s (%s)", p.name, e.Key(), f.State, f.Reason)
 	case !slices.Contains(want, f.State):
 		c.find(Lost, c.acceptedDuring(e), "%s/%s is %s (%s) and must be %s", p.name, e.Key(), f.State, f.Reason, strings.Join(want, " or "))
+	case f.State == cancelled && f.Reason != eventLost && !c.plan.has([]string{eventsFull, diskFull}):
+		c.find(Lost, c.acceptedDuring(e), "%s/%s is CANCELLED (%s) and nothing explains that", p.name, e.Key(), f.Reason)
 	case f.State == delivered && !accepted:
 		c.find(Lost, c.acceptedDuring(e), "%s/%s is DELIVERED, and its receiver never accepted it; %d requests", p.name, e.Key(), requests)
 	case f.State == expired && requests == 0:

@@ -43,8 +43,9 @@ const (
 
 // names that others refer to.
 const (
-	diskFull   = "disk full"
-	eventsFull = "EVENTS full"
+	diskFull     = "disk full"
+	eventsFull   = "EVENTS full"
+	damagedStore = "damaged store"
 
 	earlierVersion = "earlier version and back"
 )
@@ -138,7 +139,7 @@ func table() []fault {
 			touches: []string{all}, strike: downgraded},
 		{name: eventsFull, shapes: single, shortest: 8 * s, longest: 12 * s, duplicates: 3 * slots, recovery: 3 * m,
 			touches: []string{all}, strike: streamFilled},
-		{name: "damaged store", shapes: one, needs: needRepair, recovery: m, touches: []string{all}, strike: nil},
+		{name: damagedStore, shapes: one, duplicates: slots, recovery: m, touches: []string{all}, strike: storeDamaged},
 	}
 }
 
@@ -152,7 +153,6 @@ const (
 	needNamespace = "a network namespace: root, ip and tc"
 	needSkew      = "binaries built with -tags clockskew"
 	needFrom      = "FROM=<git ref>"
-	needRepair    = "the command outbound repair"
 )
 
 // missing says whether what a fault needs is not there.
@@ -169,8 +169,6 @@ func (f fault) missing(s Settings) bool {
 		return s.ClockSkew == ""
 	case needFrom:
 		return s.From == ""
-	case needRepair:
-		return true
 	default:
 		return false
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -103,11 +104,14 @@ func (w *world) step(i int, x step) {
 		}
 		pause(context.Background(), x.Hold)
 		got.Mended = time.Now()
+		// All at once: a process that is started waits for one that is frozen.
+		var mending sync.WaitGroup
 		for _, mend := range mends {
-			mend()
+			mending.Go(mend)
 		}
+		mending.Wait()
 	})
-	got.StartedAgain, *w.startedAgain = *w.startedAgain, nil
+	got.StartedAgain = w.startedAgain.take()
 	if got.Mended.IsZero() {
 		got.Mended = time.Now()
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/outbound-events/outbound/e2e/harness"
@@ -31,12 +32,33 @@ type world struct {
 	mount             string
 	published, faults *journal
 	// startedAgain is why processes had to be started more than once.
-	startedAgain *[]string
+	startedAgain *starts
+}
+
+// starts collects why processes had to be started more than once.
+type starts struct {
+	mu  sync.Mutex
+	why []string
+}
+
+func (s *starts) add(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.why = append(s.why, why)
+}
+
+// take returns what was collected, and begins anew.
+func (s *starts) take() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	why := s.why
+	s.why = nil
+	return why
 }
 
 // begin starts everything and makes appliances and recipients.
 func begin(s *stage, settings Settings, p roundPlan) *world {
-	w := &world{stage: s, settings: settings, plan: p, startedAgain: new([]string)}
+	w := &world{stage: s, settings: settings, plan: p, startedAgain: new(starts)}
 	w.published = w.journal(publishedFile)
 	w.faults = w.journal(faultsFile)
 	w.receive()
@@ -214,7 +236,7 @@ func (w *world) supervise(what string, start func(t *stage)) {
 		if try == startTries {
 			w.Fatalf("%s could not be started: %s", what, strings.Join(why, "; "))
 		}
-		*w.startedAgain = append(*w.startedAgain, strings.SplitN(strings.Join(why, "; "), "\n", 2)[0])
+		w.startedAgain.add(strings.SplitN(strings.Join(why, "; "), "\n", 2)[0])
 		w.Logf("%s is started again", what)
 	}
 }

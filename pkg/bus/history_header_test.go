@@ -16,6 +16,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasonclass"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 )
@@ -69,10 +70,10 @@ func TestARecordHeaderHoldsWhatARecordIsSearchedBy(t *testing.T) {
 		2: {Intake: true, Appliance: "a2", EventID: "e-2", Type: "?", Session: "?", Key: "-"},
 		3: {Recipient: "r1", State: delivery.StateRetrying, Type: "t_one", Session: "-", Key: "-", Appliance: "a1", EventID: "e-1",
 			ReplayID: "01R",
-			Channel:  "http", Reason: reasons.HTTPStatus, Class: reasons.ClassHTTP5xx, Tried: true},
+			Channel:  "http", Reason: reasons.HTTPStatus, Class: reasonclass.HTTP5xx, Tried: true},
 		4: {Recipient: "r1", State: delivery.StateCancelled, Type: "t_one", Session: "-", Key: "-", Appliance: "a1", EventID: "e-1",
 			ReplayID: "01R",
-			Channel:  "http", Reason: reasons.Cancelled, Class: reasons.ClassCancelled, Tried: true},
+			Channel:  "http", Reason: reasons.Cancelled, Class: reasonclass.Cancelled, Tried: true},
 	}
 	if diff := cmp.Diff(want, f.seen, cmpopts.IgnoreFields(deliverylog.RecordHeader{}, "Sequence", "Stored")); diff != "" {
 		t.Error(diff)

@@ -16,20 +16,13 @@ func (e *Engine) slot(w *recipientWorker, r *recipient.Recipient) *Verdict {
 	if v := e.turn(w, r); v != nil {
 		return v
 	}
-	select {
-	case e.slots <- struct{}{}:
+	switch {
+	case e.slots.Acquire(w.share, startWait, w.take.Done()):
 		return nil
-	default:
-	}
-	t := time.NewTimer(startWait)
-	defer t.Stop()
-	select {
-	case e.slots <- struct{}{}:
-		return nil
-	case <-t.C:
-		return &Verdict{Kind: Postpone, Reason: reasons.NoSlot, After: startWait}
-	case <-w.take.Done():
+	case w.take.Err() != nil:
 		return &Verdict{Kind: Postpone, Reason: reasons.Shutdown, After: shutdownWait}
+	default:
+		return &Verdict{Kind: Postpone, Reason: reasons.NoSlot, After: startWait}
 	}
 }
 

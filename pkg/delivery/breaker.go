@@ -212,7 +212,7 @@ func failureOf(o Outcome) failure {
 		return unconnected
 	case FaultTimeout:
 		return silent
-	case FaultNone, FaultCut, FaultProtocol, FaultRender, FaultShutdown:
+	case FaultNone, FaultCut, FaultProtocol, FaultRender, FaultShutdown, FaultOverdue:
 	default:
 	}
 	if o.Status >= 502 && o.Status <= 504 {

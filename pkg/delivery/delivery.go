@@ -32,6 +32,9 @@ type Delivery struct {
 	Progress json.RawMessage
 	// TraceParent is the W3C trace context of the event's acceptance; may be empty.
 	TraceParent string
+	// Lease is for how long the delivery is this sender's. A channel checks it last before something leaves, and reports FaultOverdue
+	// if it is over.
+	Lease Lease
 }
 
 // Key identifies the delivery: `<recipient>/<event key>`, and `~<replay id>` behind it for a replay.
@@ -99,6 +102,8 @@ const (
 	FaultProxy
 	// FaultConnectTimeout is that no connection came about in time; FaultTimeout that there was one, and no answer.
 	FaultConnectTimeout
+	// FaultOverdue is that the delivery's lease was over before anything was sent: another sender may have the message.
+	FaultOverdue
 )
 
 // Sender is one channel: it makes one attempt and judges what came of it.
@@ -134,6 +139,8 @@ func ReasonOf(f Fault) reasons.Reason {
 		return reasons.RelayUnset
 	case FaultShutdown:
 		return reasons.Shutdown
+	case FaultOverdue:
+		return reasons.Overdue
 	case FaultNone, FaultProtocol:
 		return reasons.Protocol
 	default:

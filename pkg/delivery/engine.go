@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/delivery/slots"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -66,10 +67,10 @@ const shutdownWait = 2 * time.Second
 const startWait = 5 * time.Second
 
 // Engine takes deliveries of one channel from the queue and brings each to a recorded end. There is one recipient worker a recipient:
-// its own puller, its own slots; a recipient worker never waits for another but for the slots of the process.
+// its own puller, its own slots; a recipient worker never waits for another but for the slots of the process, which are shared fairly.
 type Engine struct {
 	o      EngineOptions
-	slots  chan struct{}
+	slots  *slots.Pool
 	window chan struct{}
 	holder *holder
 	steps  []step
@@ -100,7 +101,7 @@ func NewEngine(o EngineOptions) (*Engine, error) {
 		o.Now = time.Now
 	}
 	e := &Engine{
-		o: o, slots: make(chan struct{}, o.Slots), window: make(chan struct{}, o.Window), workers: map[string]*recipientWorker{},
+		o: o, slots: slots.New(o.Slots), window: make(chan struct{}, o.Window), workers: map[string]*recipientWorker{},
 		changed: make(chan struct{}, 1),
 	}
 	e.holder = newHolder(e)
@@ -187,7 +188,7 @@ func (e *Engine) reconcile(ctx, send context.Context) {
 	}
 	for id, w := range e.workers {
 		if r, ok := want[id]; ok {
-			w.slots.resize(e.width(r))
+			w.inHand.Resize(e.width(r))
 			w.revise(r.Revision)
 		} else {
 			w.stop()

@@ -41,8 +41,12 @@ type fixture struct {
 	ended  func(delivery.Report)
 
 	observer delivery.Observer
-	// wrap stands between the engine and the log, if set.
-	wrap func(delivery.Log) delivery.Log
+	// wrap stands between the engine and the log, if set; between the engine and the queue, queue.
+	wrap  func(delivery.Log) delivery.Log
+	queue delivery.Queue
+	// slots are the engine's, if not 64; turn stands for the rate limit, if set.
+	slots int
+	turn  func(context.Context, *recipient.Recipient) time.Duration
 
 	mu   sync.Mutex
 	sent map[string][]string // recipient → event ids in the order of their attempts
@@ -164,7 +168,13 @@ func (w *fixture) run() {
 	}
 	o := delivery.EngineOptions{
 		Channel: recipient.HTTP, Sender: w, Recipients: w.dir, Queue: queue.New(w.conn), Log: log, Observer: w, Since: w.conn.Since,
-		Slots: 64, Window: w.window, Matches: w.matches,
+		Slots: 64, Window: w.window, Matches: w.matches, Turn: w.turn,
+	}
+	if w.queue != nil {
+		o.Queue = w.queue
+	}
+	if w.slots != 0 {
+		o.Slots = w.slots
 	}
 	if w.observer != nil {
 		o.Observer = w.observer

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"context"
 	"math/rand/v2"
 	"time"
 
@@ -45,6 +46,8 @@ const (
 	putBack
 	// held: it is kept until the recipients that are known are as recent as the event.
 	held
+	// left: its lease is over. Another sender may have it, so that nothing is said of it.
+	left
 )
 
 // leaving says how a message leaves a worker's hands, and why.
@@ -76,8 +79,12 @@ func (e *Engine) handle(w *recipientWorker, t *task) {
 	}
 }
 
-// settle tells of how a message leaves, and has it recorded and settled: record first, settle after.
+// settle tells of how a message leaves, and has it recorded and settled: record first, settle after. A message whose lease is over is
+// left to whoever has it now, unless it was attempted.
 func (e *Engine) settle(w *recipientWorker, t *task, end leaving) {
+	if end.way != recorded && end.way != returned && end.way != known && t.Lease.Over() {
+		end = leaving{left, result{verdict: overdue()}}
+	}
 	v := end.verdict
 	switch end.way {
 	case terminated:
@@ -94,16 +101,22 @@ func (e *Engine) settle(w *recipientWorker, t *task, end leaving) {
 	case postponed:
 		v.After = max(v.After, minWait)
 		e.report(w, t, v)
-		w.settle(t.Message, func() error { return t.Settler.NakWithDelay(v.After) })
+		w.settle(t.Message, func() error { return t.putBack(v.After) })
 	case returned:
-		w.settle(t.Message, func() error { return t.Settler.NakWithDelay(v.After) })
+		w.settle(t.Message, func() error { return t.putBack(v.After) })
 	case putBack:
 		e.report(w, t, v)
 		w.delay(t.Message, v.After)
 	case held:
 		e.holder.hold(heldTask{w: w, t: t, v: v})
+	case left:
+		e.report(w, t, v)
+		w.release(t.Sequence)
 	}
 }
+
+// overdue is the verdict on a message whose lease is over.
+func overdue() Verdict { return Verdict{Kind: Postpone, Reason: reasons.Overdue} }
 
 // report tells of a message that leaves without an attempt.
 func (e *Engine) report(w *recipientWorker, t *task, v Verdict) {
@@ -125,10 +138,7 @@ func (e *Engine) decode(w *recipientWorker, t *task) *leaving {
 		v := Verdict{Kind: Drop, Reason: reasons.Unreadable, Detail: t.Unreadable.Error()}
 		return &leaving{terminated, result{verdict: v}}
 	}
-	t.d = &Delivery{
-		Event: t.Event, ReplayID: t.ReplayID, Test: t.Test, Actor: t.Actor, Accepted: t.Stored, Attempt: 1, TraceParent: t.TraceParent,
-		Recipient: &recipient.Recipient{ID: w.id},
-	}
+	t.d = t.delivery(&recipient.Recipient{ID: w.id})
 	return nil
 }
 
@@ -190,16 +200,35 @@ func (e *Engine) admit(w *recipientWorker, t *task) *leaving {
 	return nil
 }
 
+// attempt has the sender make one attempt, which ends with the message's lease.
+func (e *Engine) attempt(w *recipientWorker, t *task) (context.Context, Outcome) {
+	limit := w.send
+	if left := t.Lease.Left(time.Now()); t.Lease.AckWait > 0 {
+		var cancel context.CancelFunc
+		limit, cancel = context.WithTimeout(w.send, left)
+		defer cancel()
+	}
+	ctx := e.o.Observer.Begin(limit, t.d)
+	return ctx, e.o.Sender.Send(ctx, t.d)
+}
+
 // storable reports whether records can be stored now, as far as is known.
 func (e *Engine) storable() bool { return e.o.Storable == nil || e.o.Storable() == nil }
 
 // send makes one attempt and says what came of it.
 func (e *Engine) send(w *recipientWorker, t *task) *leaving {
 	d := t.d
-	ctx := e.o.Observer.Begin(w.send, d)
-	out := e.o.Sender.Send(ctx, d)
+	if t.Lease.Over() {
+		e.slots.Release(w.share)
+		w.breaker.releaseProbe(t.pass)
+		return &leaving{left, result{verdict: overdue()}}
+	}
+	ctx, out := e.attempt(w, t)
 	judged := e.o.Sender.Judge(d, out)
-	<-e.slots
+	if out.Fault == FaultOverdue {
+		judged = overdue()
+	}
+	e.slots.Release(w.share)
 	now := e.o.Now()
 	w.note(attempted{candidate: t.candidate(), pass: t.pass, outcome: out, verdict: judged}, d.Recipient.Retry.Interval)
 	v := bound(judged, d, now, rand.Float64()*2-1)

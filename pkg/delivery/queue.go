@@ -8,7 +8,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
-// Message is a delivery as the queue hands it out. It is settled once, by Ack, Later or Term; unsettled, the queue hands
+// Message is a delivery as the queue hands it out. It is settled once, by Ack, NakWithDelay or Term; unsettled, the queue hands
 // it out again after its ack wait.
 type Message struct {
 	// Event is nil if what is stored cannot be read; Unreadable says why.
@@ -18,6 +18,8 @@ type Message struct {
 	Sequence uint64
 	// HandedOut counts from 1 and is a lower bound: a killed broker forgets.
 	HandedOut uint64
+	// Lease is for how long the message is this sender's.
+	Lease Lease
 	// Stored is when the message was stored: the acceptance of the event, or of the replay.
 	Stored   time.Time
 	ReplayID string
@@ -30,6 +32,14 @@ type Message struct {
 	TraceParent string
 
 	Settler Settler
+}
+
+// putBack has the message handed out again after a wait, unless another sender may have it by now.
+func (m *Message) putBack(wait time.Duration) error {
+	if m.Lease.Over() {
+		return nil
+	}
+	return m.Settler.NakWithDelay(wait)
 }
 
 // Settler settles one message. The calls return at once; an error means that the broker will hand it out again.

@@ -25,12 +25,8 @@ func (e *Engine) resume(w *recipientWorker, t *task) *leaving {
 	if rec.State.Final() {
 		return &leaving{way: known}
 	}
+	t.resumed(rec)
 	d := t.d
-	t.made, t.sendNow = rec.Attempt, rec.Reason == reasons.SendNow
-	d.Attempt, d.Progress = rec.Attempt+1, rec.Progress
-	if rec.FirstAttempt != nil {
-		d.FirstAttempt = *rec.FirstAttempt
-	}
 	if v := d.adopt(rec); v != nil {
 		d.Actor = rec.Actor
 		return leave(v)

@@ -3,6 +3,8 @@ package delivery
 import (
 	"errors"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
 // recordAgain is the pause before a record that could not be stored is tried again.
@@ -29,6 +31,9 @@ type recording struct {
 func (e *Engine) record(w *recipientWorker, t *task, r result) {
 	e.window <- struct{}{}
 	w.late.Add(1)
+	if t.Lease.Over() { // another sender may have recorded something, and the log forgets message ids
+		t.looked = true
+	}
 	rec := &recording{e: e, w: w, t: t, result: r, rec: e.newRecord(t, r)}
 	rec.store()
 }
@@ -81,7 +86,7 @@ func (w *recording) done(act func() error) {
 }
 
 func (w *recording) after(wait time.Duration) func() error {
-	return func() error { return w.t.Settler.NakWithDelay(wait) }
+	return func() error { return w.t.putBack(wait) }
 }
 
 // resolve looks up what the log has recorded meanwhile, and goes by it.
@@ -144,13 +149,24 @@ func (e *Engine) settlement(m Message, rec Record) func() error {
 	if rec.NextAttempt == nil {
 		return m.Settler.Ack
 	}
-	return func() error { return m.Settler.NakWithDelay(max(rec.NextAttempt.Sub(e.o.Now()), minWait)) }
+	return func() error { return m.putBack(max(rec.NextAttempt.Sub(e.o.Now()), minWait)) }
 }
 
+// newRecord is the record of a result.
 func (e *Engine) newRecord(t *task, r result) Record {
+	rec := newRecord(e.o.Channel, t, r)
+	if r.verdict.Kind == Retry {
+		next := e.o.Now().Add(r.verdict.After)
+		rec.NextAttempt = &next
+	}
+	return rec
+}
+
+// newRecord is the record of a result, but for when the next attempt is due.
+func newRecord(ch recipient.Channel, t *task, r result) Record {
 	d, o, v := t.d, r.outcome, r.verdict
 	rec := Record{
-		Recipient: d.Recipient.ID, Channel: string(e.o.Channel), EventID: d.Event.ID, Appliance: d.Event.Appliance, Type: d.Event.Type,
+		Recipient: d.Recipient.ID, Channel: string(ch), EventID: d.Event.ID, Appliance: d.Event.Appliance, Type: d.Event.Type,
 		Session: d.Event.Session, ExternalKey: d.Event.ExternalKey, ReplayID: d.ReplayID, Test: d.Test, Actor: d.Actor, Sequence: t.Sequence,
 		State: stateOf(v), Reason: v.Reason, Detail: v.Detail, Attempt: d.Attempt, Revision: d.Recipient.Revision,
 		Accepted: d.Accepted, Expire: d.Expire(), Progress: o.Progress,
@@ -170,10 +186,6 @@ func (e *Engine) newRecord(t *task, r result) Record {
 	if !d.Extended.IsZero() {
 		end := d.Extended
 		rec.Extended = &end
-	}
-	if v.Kind == Retry {
-		next := e.o.Now().Add(v.After)
-		rec.NextAttempt = &next
 	}
 	return rec
 }

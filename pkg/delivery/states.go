@@ -3,6 +3,7 @@ package delivery
 import (
 	"slices"
 
+	"github.com/outbound-events/outbound/pkg/delivery/reasonclass"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -15,7 +16,7 @@ func StatesWith(r reasons.Reason) []State {
 		return []State{StateDelivered}
 	case ended != StateRejected:
 		return []State{ended}
-	case slices.Contains([]reasons.Class{reasons.ClassOK, reasons.ClassOther}, reasons.ClassOf(r, 0)):
+	case slices.Contains([]reasonclass.Class{reasonclass.OK, reasonclass.Other}, reasonclass.Of(r, 0)):
 		return nil
 	default:
 		return []State{StateRetrying, StateRejected}
@@ -23,19 +24,19 @@ func StatesWith(r reasons.Reason) []State {
 }
 
 // StatesIn are the states that records of a class of reasons may have; nil: any.
-func StatesIn(c reasons.Class) []State {
+func StatesIn(c reasonclass.Class) []State {
 	switch c {
-	case reasons.ClassNotWanted:
+	case reasonclass.NotWanted:
 		return []State{StateSkipped}
-	case reasons.ClassExpired:
+	case reasonclass.Expired:
 		return []State{StateExpired}
-	case reasons.ClassCancelled:
+	case reasonclass.Cancelled:
 		return []State{StateCancelled}
-	case reasons.ClassOK, reasons.ClassOther:
+	case reasonclass.OK, reasonclass.Other:
 		return nil
-	case reasons.ClassNetwork, reasons.ClassTLS, reasons.ClassTimeout, reasons.ClassHTTP4xx, reasons.ClassHTTP5xx, reasons.ClassHTTPOther,
-		reasons.ClassSMTPDeferred, reasons.ClassSMTPRefused, reasons.ClassAuth,
-		reasons.ClassEgress, reasons.ClassRender:
+	case reasonclass.Network, reasonclass.TLS, reasonclass.Timeout, reasonclass.HTTP4xx, reasonclass.HTTP5xx, reasonclass.HTTPOther,
+		reasonclass.SMTPDeferred, reasonclass.SMTPRefused, reasonclass.Auth,
+		reasonclass.Egress, reasonclass.Render:
 		return []State{StateRetrying, StateRejected}
 	default:
 		return nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
+	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
 // task is a message in hand and what is known of its delivery.
@@ -34,6 +35,24 @@ func newTask(m Message, undecided *sync.WaitGroup) *task {
 		undecided.Add(1)
 	}
 	return &task{Message: m, undecided: undecided}
+}
+
+// delivery is that of a message, before its first attempt.
+func (m *Message) delivery(r *recipient.Recipient) *Delivery {
+	return &Delivery{
+		Event: m.Event, ReplayID: m.ReplayID, Test: m.Test, Actor: m.Actor, Accepted: m.Stored, Attempt: 1, TraceParent: m.TraceParent,
+		Recipient: r, Lease: m.Lease,
+	}
+}
+
+// resumed takes over what the delivery's newest record says of its attempts.
+func (t *task) resumed(rec Record) {
+	d := t.d
+	t.made, t.sendNow = rec.Attempt, rec.Reason == reasons.SendNow
+	d.Attempt, d.Progress = rec.Attempt+1, rec.Progress
+	if rec.FirstAttempt != nil {
+		d.FirstAttempt = *rec.FirstAttempt
+	}
 }
 
 // decide says that it is known whether the message is attempted now.

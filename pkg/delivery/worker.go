@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/delivery/slots"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -29,7 +30,8 @@ type recipientWorker struct {
 	// take ends when nothing more is to be taken, send when attempts under way must end.
 	take, send context.Context
 	stop       context.CancelFunc
-	slots      *slots
+	inHand     *slots.InHand
+	share      *slots.Share // of the slots of the process
 	jobs       chan *task
 	breaker    *breaker
 	revision   uint64 // of the recipient, as reconcile saw it last
@@ -52,7 +54,8 @@ type delayed struct {
 
 func newRecipientWorker(ctx, send context.Context, e *Engine, r *recipient.Recipient) *recipientWorker {
 	w := &recipientWorker{
-		e: e, id: r.ID, revision: r.Revision, slots: newSlots(e.width(r)), send: send, jobs: make(chan *task), breaker: newBreaker(),
+		e: e, id: r.ID, revision: r.Revision, inHand: slots.NewInHand(e.width(r), e.slots.Limit), share: &slots.Share{}, send: send,
+		jobs: make(chan *task), breaker: newBreaker(),
 		busy: map[uint64]struct{}{}, delayed: map[uint64]delayed{},
 	}
 	w.take, w.stop = context.WithCancel(ctx)
@@ -96,11 +99,11 @@ func (w *recipientWorker) pause(d time.Duration) {
 // await waits for a free slot and takes at most n: false if the recipient worker is stopped.
 func (w *recipientWorker) await(n int) (taken int, ok bool) {
 	for {
-		if taken = w.slots.take(n); taken > 0 {
+		if taken = w.inHand.Take(n); taken > 0 {
 			return taken, true
 		}
 		select {
-		case <-w.slots.freed:
+		case <-w.inHand.Freed():
 		case <-w.take.Done():
 			return 0, false
 		}
@@ -112,7 +115,7 @@ func (w *recipientWorker) await(n int) (taken int, ok bool) {
 func (w *recipientWorker) gather(n int) (taken int) {
 	var over <-chan time.Time
 	for {
-		if taken += w.slots.take(n - taken); taken >= n {
+		if taken += w.inHand.Take(n - taken); taken >= n {
 			return taken
 		}
 		if over == nil {
@@ -121,7 +124,7 @@ func (w *recipientWorker) gather(n int) (taken int) {
 			over = t.C
 		}
 		select {
-		case <-w.slots.freed:
+		case <-w.inHand.Freed():
 		case <-over:
 			return taken
 		case <-w.take.Done():
@@ -137,7 +140,7 @@ func (w *recipientWorker) pull(p Puller, workers *sync.WaitGroup) error {
 		w.pause(openAgain)
 		return nil
 	}
-	width := w.slots.total()
+	width := w.inHand.Width()
 	may, wait, open := w.breaker.enter(width, w.interval(), time.Now())
 	if may == 0 {
 		w.awaitProbe(wait)
@@ -148,7 +151,7 @@ func (w *recipientWorker) pull(p Puller, workers *sync.WaitGroup) error {
 		return nil
 	}
 	n += w.gather(min(may, max(1, width/pullShare)) - n)
-	n += w.slots.take(may - n)
+	n += w.inHand.Take(may - n)
 	asked, came := n, 0
 	var undecided *sync.WaitGroup
 	if open {
@@ -157,16 +160,16 @@ func (w *recipientWorker) pull(p Puller, workers *sync.WaitGroup) error {
 	err := p.Pull(w.take, n, pullWait, func(m Message) {
 		came++
 		if came > asked {
-			w.slots.force()
+			w.inHand.Force()
 		}
 		if w.begin(m.Sequence) {
 			w.dispatch(newTask(m, undecided), workers)
 		} else {
-			w.slots.giveBack()
+			w.inHand.GiveBack()
 		}
 	})
 	for ; came < n; n-- {
-		w.slots.giveBack()
+		w.inHand.GiveBack()
 	}
 	if open {
 		undecided.Wait()
@@ -240,7 +243,7 @@ func (w *recipientWorker) dispatch(t *task, workers *sync.WaitGroup) {
 		defer idle.Stop()
 		for {
 			w.e.handle(w, t)
-			w.slots.giveBack()
+			w.inHand.GiveBack()
 			idle.Reset(idleWorker)
 			var ok bool
 			select {
@@ -285,7 +288,7 @@ func (w *recipientWorker) delay(m Message, wait time.Duration) {
 	w.mu.Lock()
 	delete(w.busy, m.Sequence)
 	w.delayed[m.Sequence] = delayed{settler: m.Settler, until: time.Now().Add(wait)}
-	_ = m.Settler.NakWithDelay(wait)
+	_ = m.putBack(wait)
 	w.mu.Unlock()
 	if w.breaker.wants(m.Sequence) { // asked for since it was judged
 		w.redeliver([]uint64{m.Sequence})
@@ -311,7 +314,8 @@ func (w *recipientWorker) redeliver(sequences []uint64) {
 		sequences = slices.Collect(maps.Keys(w.delayed))
 	}
 	for _, seq := range sequences {
-		if x, ok := w.delayed[seq]; ok && time.Until(x.until) > soon {
+		// Both clocks count: it may have come to another sender while this process or the machine stood still.
+		if x, ok := w.delayed[seq]; ok && min(time.Until(x.until), time.Until(x.until.Round(0))) > soon {
 			_ = x.settler.NakWithDelay(minWait)
 		}
 		delete(w.delayed, seq)

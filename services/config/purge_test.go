@@ -12,12 +12,13 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
-	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -93,55 +94,141 @@ func TestAPurgeCountsAndMarks(t *testing.T) {
 	wantCode(t, err, codes.NotFound)
 }
 
-// TestOneSickRecipientDoesNotFillTheQueueForAll fills EVENTS while one recipient takes nothing and another all.
-func TestOneSickRecipientDoesNotFillTheQueueForAll(t *testing.T) {
-	h := start(t)
+// fillTo publishes events, from a number on, until EVENTS is as full as that, and returns the next number.
+func (h *fixture) fillTo(p *bus.Publisher, n int, share float64) int {
+	h.t.Helper()
+	for ; h.eventsFill() < share; n++ {
+		if !h.accept(p, n) {
+			h.t.Fatal("EVENTS is full already")
+		}
+	}
+	return n
+}
+
+func (h *fixture) eventsFill() float64 {
+	h.t.Helper()
+	room, err := control.New(h.bus).StreamState(h.ctx(), bus.StreamEvents)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return room.Fill()
+}
+
+// seize takes messages of a queue and does nothing with them, like a sender that is killed then.
+func (h *fixture) seize(ch recipient.Channel, id string, n int) (taken []delivery.Message) {
+	h.t.Helper()
+	q, err := queue.New(h.bus).Open(h.ctx(), ch, id)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.eventually("messages are taken", func() bool {
+		err := q.Pull(h.ctx(), n-len(taken), time.Second, func(m delivery.Message) { taken = append(taken, m) })
+		return err == nil && len(taken) == n
+	})
+	h.t.Cleanup(q.Close)
+	return taken
+}
+
+// smallEvents makes EVENTS small.
+func (h *fixture) smallEvents(size int64) *bus.Publisher {
+	h.t.Helper()
 	small := bustest.StreamOptions()
-	small.EventsMaxBytes = 2 << 20
+	small.EventsMaxBytes = size
 	if err := h.bus.EnsureStreams(h.ctx(), small); err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	p := bus.NewPublisher(h.bus)
-	t.Cleanup(p.Close)
-	sick, well := h.create(httpRecipient("Sick")).GetId(), h.create(httpRecipient("Well")).GetId()
-	n := 0
-	for fill := 0.0; fill < 0.92; n++ {
-		if !h.accept(p, n) {
-			t.Fatal("EVENTS is full already")
-		}
-		room, err := control.New(h.bus).StreamState(h.ctx(), bus.StreamEvents)
+	h.t.Cleanup(p.Close)
+	return p
+}
+
+// cancelledAsMarked waits until a recipient is marked, and all its deliveries up to there are recorded as cancelled, and nothing else.
+func (h *fixture) cancelledAsMarked(log *deliverylog.Log, id string) {
+	h.t.Helper()
+	h.eventually("the beginning of the queue of "+id+" is cancelled", func() bool {
+		through := h.stored(id).GetBacklogThrough()
+		recs, err := log.Attempts(h.ctx(), deliverylog.AttemptFilter{Recipient: id}, 0, 10_000)
 		if err != nil {
-			t.Fatal(err)
+			h.t.Fatal(err)
 		}
-		fill = room.Fill()
+		for _, r := range recs {
+			if r.State != delivery.StateCancelled || r.Reason != reasons.Backlog || r.Record.Sequence > through {
+				h.t.Fatalf("%s is cut up to %d, and this is recorded: %+v", id, through, r)
+			}
+		}
+		return through > 0 && uint64(len(recs)) == through
+	})
+}
+
+// TestSickRecipientsDoNotFillTheQueueForAll fills EVENTS while one recipient takes all, and others nothing, each in its way. No sender
+// runs: what a killed one had pulled is out for the ack wait.
+func TestSickRecipientsDoNotFillTheQueueForAll(t *testing.T) {
+	h := start(t)
+	p := h.smallEvents(2 << 20)
+	log := deliverylog.New(h.bus)
+	t.Cleanup(log.Close)
+	strict := httpRecipient("Strict")
+	strict.GetHttp().Order = outboundv1.HttpRecipient_Order_STRICT
+	hold := httpRecipient("Held")
+	hold.WhileDisabled = outboundv1.Recipient_WhileDisabled_HOLD
+	well, away := h.create(httpRecipient("Well")).GetId(), h.create(httpRecipient("Away")).GetId()
+	ordered, held, mail := h.create(strict).GetId(), h.create(hold).GetId(), h.create(emailRecipient("Mail")).GetId()
+	if err := h.enable(h.ctx(), held, false); err != nil {
+		t.Fatal(err)
 	}
+	n := h.fillTo(p, 0, 0.89)
 	h.drink(well)
-	h.eventually("the sick one is marked", func() bool { return h.stored(sick).GetBacklogThrough() > 0 })
-	s := h.stored(sick)
-	if through := s.GetBacklogThrough(); through > uint64(n)/4 || s.GetBacklogTime() == nil {
-		t.Errorf("of %d events those up to %d are cut, at %v", n, through, s.GetBacklogTime())
+	in := h.seize(recipient.HTTP, away, n/2)
+	h.seize(recipient.HTTP, ordered, 1)
+	began := time.Now()
+	n = h.fillTo(p, n, 0.98)
+	h.drink(well)
+	h.eventually("there is room", func() bool { return h.eventsFill() < 0.85 })
+	took := time.Since(began)
+	t.Logf("%d events, room after %s", n, took)
+	if took > bus.AckWait {
+		t.Errorf("room came after %s: it waited for what a sender had in hand", took)
+	}
+	for _, id := range []string{away, ordered, held, mail} {
+		h.cancelledAsMarked(log, id)
 	}
 	if got := h.stored(well).GetBacklogThrough(); got != 0 {
 		t.Errorf("the one that took all is cut up to %d", got)
 	}
-	// A sender ends what is cut, and there is room again.
-	q, err := queue.New(h.bus).Open(h.ctx(), recipient.HTTP, sick)
-	if err != nil {
-		t.Fatal(err)
+	// A sender that was stopped, not killed, finds that what it had in hand is over.
+	late := make(chan error, 1)
+	rec := delivery.Record{Recipient: away, Channel: "http", EventID: in[0].Event.ID, Appliance: in[0].Event.Appliance, Type: in[0].Event.Type,
+		Sequence: in[0].Sequence, State: delivery.StateRetrying, Reason: reasons.Timeout, Attempt: 1, LastAttempt: &began}
+	log.AppendAttempt(rec, func(err error) { late <- err })
+	if err := <-late; err == nil {
+		t.Error("an attempt is recorded after the delivery was cancelled")
 	}
-	defer q.Close()
-	if err := q.Pull(h.ctx(), int(s.GetBacklogThrough()), waittest.Limit, func(m delivery.Message) { _ = m.Settler.Ack() }); err != nil {
-		t.Fatal(err)
+}
+
+// TestWhatIsBeingSentIsNotCutWhileThereIsRoom fills EVENTS to where recipients that lag are cut. The one whose events are all in a sender's
+// hands is not, and room comes once it has settled them.
+func TestWhatIsBeingSentIsNotCutWhileThereIsRoom(t *testing.T) {
+	h := start(t)
+	p := h.smallEvents(2 << 20)
+	well, sending := h.create(httpRecipient("Well")).GetId(), h.create(httpRecipient("Sending")).GetId()
+	away := h.create(httpRecipient("Away")).GetId()
+	n := h.fillTo(p, 0, 0.89)
+	h.drink(well)
+	in := h.seize(recipient.HTTP, sending, n/2)
+	h.fillTo(p, n, 0.91)
+	h.drink(well)
+	h.eventually("the one that lags is cut", func() bool { return h.stored(away).GetBacklogThrough() > 0 })
+	if got := h.stored(sending).GetBacklogThrough(); got != 0 {
+		t.Errorf("what is being sent is cut up to %d", got)
 	}
-	h.eventually("the beginning can be purged", func() bool {
-		if _, err := control.New(h.bus).PurgeFinished(h.ctx()); err != nil {
+	for _, m := range in {
+		if err := m.Settler.Ack(); err != nil {
 			t.Fatal(err)
 		}
-		room, err := control.New(h.bus).StreamState(h.ctx(), bus.StreamEvents)
-		return err == nil && room.Fill() < 0.85
-	})
-	if !h.accept(p, n) {
-		t.Error("there is no room though it was made")
+	}
+	h.eventually("there is room", func() bool { return h.eventsFill() < 0.85 })
+	if got := h.stored(sending).GetBacklogThrough(); got != 0 {
+		t.Errorf("what was sent is cut up to %d", got)
 	}
 }
 
@@ -149,13 +236,7 @@ func TestOneSickRecipientDoesNotFillTheQueueForAll(t *testing.T) {
 // until there is another that needs the room.
 func TestARecipientIsCutOnlyForOthers(t *testing.T) {
 	h := start(t)
-	small := bustest.StreamOptions()
-	small.EventsMaxBytes = 1 << 20
-	if err := h.bus.EnsureStreams(h.ctx(), small); err != nil {
-		t.Fatal(err)
-	}
-	p := bus.NewPublisher(h.bus)
-	t.Cleanup(p.Close)
+	p := h.smallEvents(1 << 20)
 	id := h.create(httpRecipient("Slow")).GetId()
 	for n := 0; h.accept(p, n); n++ {
 		if n > 1000 {

@@ -88,6 +88,8 @@ func judge(d *delivery.Delivery, o delivery.Outcome) delivery.Verdict {
 		return verdict(delivery.Drop, reasons.SMTPRefused)
 	case o.Fault == delivery.FaultShutdown:
 		return verdict(delivery.Postpone, reasons.Shutdown)
+	case o.Fault == delivery.FaultOverdue:
+		return verdict(delivery.Postpone, reasons.Overdue)
 	case o.Fault != delivery.FaultNone:
 		return verdict(delivery.Retry, delivery.ReasonOf(o.Fault))
 	case o.RetryAfter > 0 && o.Status == 0:

@@ -94,6 +94,9 @@ func (t *notifier) notice(ctx context.Context, n queue.Notice) {
 		_ = n.Settler.Term("unreadable")
 		return
 	}
+	if n.Lease.Over() { // another sender may have it
+		return
+	}
 	interval := max(t.send.settings.Settings().Email.RetryInterval, noticeAgain/10)
 	now, holds := t.current(ctx, n.Notice)
 	if !holds {

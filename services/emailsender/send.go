@@ -73,7 +73,7 @@ func (s *sender) send(ctx context.Context, a *attempt) {
 	}
 	defer s.pool.Put(c)
 	for _, l := range letters {
-		f := c.Mail(ctx, relay.Mail{From: l.From, To: l.To, UTF8: l.UTF8, Data: l.Data})
+		f := c.Mail(ctx, relay.Mail{From: l.From, To: l.To, UTF8: l.UTF8, Data: l.Data, Lease: a.d.Lease})
 		if f == nil {
 			a.accepted(l.hash)
 			continue
@@ -151,6 +151,9 @@ func (a *attempt) failed(hash string, f *relay.Failure) {
 		if fault == delivery.FaultShutdown && a.begun {
 			// A mail was under way, so this counts as an attempt.
 			fault = delivery.FaultCut
+		}
+		if fault == delivery.FaultOverdue && a.out.Accepted {
+			fault = delivery.FaultCut // this mail did not leave, but that of another address did
 		}
 		a.stop(fault, f.Code, f.Error())
 		return

@@ -15,6 +15,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasonclass"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -128,7 +129,7 @@ func naive(log []deliverylog.StoredRecord, req *outboundv1.ListDeliveriesRequest
 		if latest[deliveryName(r)] == r.Sequence && same(req.GetRecipientId(), r.Recipient) && same(state, string(r.State)) &&
 			same(req.GetEventType(), r.Type) && same(req.GetApplianceId(), r.Appliance) && same(req.GetSessionId(), r.Session) &&
 			same(req.GetExternalKey(), r.ExternalKey) && same(req.GetChannel(), r.Channel) && same(req.GetReason(), string(r.Reason)) &&
-			same(req.GetReasonClass(), string(reasons.ClassOf(r.Reason, r.Status))) && same(req.GetReplayId(), r.ReplayID) &&
+			same(req.GetReasonClass(), string(reasonclass.Of(r.Reason, r.Status))) && same(req.GetReplayId(), r.ReplayID) &&
 			(same(req.GetEventId(), r.EventID) || req.GetEventId() == event.Key(r.Appliance, r.EventID)) &&
 			(req.GetStartTime() == nil || !r.Time.Before(req.GetStartTime().AsTime())) &&
 			(req.GetEndTime() == nil || r.Time.Before(req.GetEndTime().AsTime())) {
@@ -170,7 +171,7 @@ func (c *chance) filters(log []deliverylog.StoredRecord) []*outboundv1.ListDeliv
 		{EventId: "a0~e-21"},
 		{StartTime: timestamppb.New(log[len(log)/3].Time)}, {EndTime: timestamppb.New(log[len(log)/2].Time), RecipientId: "r2"},
 	}
-	for _, class := range reasons.Classes() {
+	for _, class := range reasonclass.All() {
 		out = append(out, &outboundv1.ListDeliveriesRequest{ReasonClass: string(class)})
 	}
 	if len(out) != kinds {
@@ -189,7 +190,7 @@ func (c *chance) filters(log []deliverylog.StoredRecord) []*outboundv1.ListDeliv
 			},
 			func() { f.EventType = some.Type }, func() { f.ApplianceId = some.Appliance }, func() { f.SessionId = some.Session },
 			func() { f.ExternalKey = some.ExternalKey }, func() { f.Channel = some.Channel }, func() { f.Reason = string(some.Reason) },
-			func() { f.ReasonClass = string(reasons.ClassOf(some.Reason, some.Status)) }, func() { f.ReplayId = some.ReplayID },
+			func() { f.ReasonClass = string(reasonclass.Of(some.Reason, some.Status)) }, func() { f.ReplayId = some.ReplayID },
 			func() { f.StartTime = timestamppb.New(some.Time) }, func() { f.EndTime = timestamppb.New(log[len(log)-1].Time) },
 		} {
 			if c.IntN(4) == 0 {

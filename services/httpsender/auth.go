@@ -61,7 +61,7 @@ func tokenRoots(o egress.TransportOptions) egress.TransportOptions {
 
 // authorized posts with the recipient's token, if it has OAuth 2.0: without a token nothing is sent. A token that the receiver
 // refuses with 401 is replaced once. The answer is nil when the outcome says why there is none.
-func (c *client) authorized(parent, ctx context.Context, header http.Header, body []byte, o *delivery.Outcome) *http.Response {
+func (c *client) authorized(parent, ctx context.Context, header http.Header, body payload, o *delivery.Outcome) *http.Response {
 	if c.tokens == nil {
 		return c.try(parent, ctx, header, body, o)
 	}
@@ -93,7 +93,7 @@ func (c *client) authorized(parent, ctx context.Context, header http.Header, bod
 
 func tokenFault(parent context.Context, err error, before string, o *delivery.Outcome) {
 	o.Fault, o.Detail = delivery.FaultAuth, before+err.Error()
-	if parent.Err() != nil || errors.Is(err, context.Canceled) {
+	if errors.Is(parent.Err(), context.Canceled) || errors.Is(err, context.Canceled) {
 		o.Fault, o.Detail = delivery.FaultShutdown, "the sender stopped before the response arrived"
 	}
 }

@@ -24,6 +24,8 @@ func (s *sender) Judge(d *delivery.Delivery, o delivery.Outcome) delivery.Verdic
 		return judgeStatus(d.Recipient.HTTP, o)
 	case delivery.FaultShutdown:
 		return delivery.Verdict{Kind: delivery.Postpone, Reason: reasons.Shutdown, Detail: o.Detail}
+	case delivery.FaultOverdue:
+		return delivery.Verdict{Kind: delivery.Postpone, Reason: reasons.Overdue, Detail: o.Detail}
 	case delivery.FaultRender:
 		return delivery.Verdict{Kind: delivery.Drop, Reason: reasons.Render, Detail: o.Detail}
 	default:

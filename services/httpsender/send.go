@@ -92,13 +92,13 @@ func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcom
 		o.Fault, o.Detail = delivery.FaultRender, err.Error()
 		return o
 	}
-	s.exchange(ctx, c, header, body, &o)
+	s.exchange(ctx, c, header, payload{data: body, lease: d.Lease}, &o)
 	o.Took = time.Since(began)
 	return o
 }
 
 // exchange posts and reads the answer, within the recipient's timeout.
-func (s *sender) exchange(parent context.Context, c *client, header http.Header, body []byte, o *delivery.Outcome) {
+func (s *sender) exchange(parent context.Context, c *client, header http.Header, body payload, o *delivery.Outcome) {
 	ctx, cancel := context.WithTimeout(parent, c.timeout)
 	defer cancel()
 	resp := c.authorized(parent, ctx, header, body, o)
@@ -114,7 +114,7 @@ func (s *sender) exchange(parent context.Context, c *client, header http.Header,
 }
 
 // try posts, once more on a new connection if a kept one was gone. The answer is nil when the outcome says why there is none.
-func (c *client) try(parent, ctx context.Context, header http.Header, body []byte, o *delivery.Outcome) *http.Response {
+func (c *client) try(parent, ctx context.Context, header http.Header, body payload, o *delivery.Outcome) *http.Response {
 	f := &flight{}
 	resp, err := c.post(ctx, f, header, body)
 	if err != nil && f.staleConnection(ctx) {
@@ -132,24 +132,42 @@ func (c *client) try(parent, ctx context.Context, header http.Header, body []byt
 // flight is what is known of one request under way.
 type flight struct {
 	connected, reused bool
-	answered          atomic.Bool
+	answered, overdue atomic.Bool
 }
+
+// payload is what is posted, and for how long it may be.
+type payload struct {
+	data  []byte
+	lease delivery.Lease
+}
+
+// errOverdue breaks a request off before anything of it is sent.
+var errOverdue = errors.New("the broker may have handed the event to another sender")
 
 // staleConnection reports whether a request failed because its kept connection was gone.
 func (f *flight) staleConnection(ctx context.Context) bool {
-	return f.reused && !f.answered.Load() && ctx.Err() == nil
+	return f.reused && !f.answered.Load() && !f.overdue.Load() && ctx.Err() == nil
 }
 
-func (c *client) post(ctx context.Context, f *flight, header http.Header, body []byte) (*http.Response, error) {
+func (c *client) post(ctx context.Context, f *flight, header http.Header, body payload) (*http.Response, error) {
+	data := bytes.NewReader(body.data)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn:              func(i httptrace.GotConnInfo) { f.connected, f.reused = true, i.Reused },
+		GotConn: func(i httptrace.GotConnInfo) {
+			f.connected, f.reused = true, i.Reused
+			// Connecting and getting a token may have taken long, and this process may have been stopped meanwhile. A body that is shorter
+			// than its length breaks the request off before anything is written.
+			if body.lease.Over() {
+				f.overdue.Store(true)
+				data.Reset(nil)
+			}
+		},
 		GotFirstResponseByte: func() { f.answered.Store(true) },
 	})
 	// Without GetBody net/http repeats nothing on its own.
 	r := c.request.WithContext(ctx)
 	r.Header = header
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	r.ContentLength = int64(len(body))
+	// net/http writes header and body at once if it knows the reader.
+	r.Body, r.ContentLength = io.NopCloser(data), int64(len(body.data))
 	return c.transport.RoundTrip(r)
 }
 
@@ -184,7 +202,9 @@ func explain(parent, ctx context.Context, f *flight, timeout time.Duration, err 
 	var dial *egress.DialError
 	var op *net.OpError
 	switch {
-	case parent.Err() != nil:
+	case f.overdue.Load():
+		return delivery.FaultOverdue, errOverdue.Error() + ", so nothing was sent"
+	case errors.Is(parent.Err(), context.Canceled):
 		return delivery.FaultShutdown, "the sender stopped before the response arrived"
 	case errors.As(err, &dial):
 		return dialFault(dial), dial.Error()

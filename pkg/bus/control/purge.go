@@ -36,10 +36,25 @@ func (c Client) PurgeFinished(ctx context.Context) (uint64, error) {
 		return 0, fmt.Errorf("purge %s: %w", names.StreamEvents, ctx.Err())
 	case <-time.After(deliveryLag):
 	}
-	done := before.State.LastSeq
+	return c.purgeThrough(ctx, s, before.State.LastSeq, nil)
+}
+
+// PurgeRecorded is PurgeFinished for a caller who has recorded how the deliveries of some consumers end, up to a sequence each, whoever
+// has the messages in hand. through is a sequence that was stored more than a second ago; nothing behind it is removed.
+func (c Client) PurgeRecorded(ctx context.Context, through uint64, recorded map[string]uint64) (uint64, error) {
+	s, err := c.conn.JS.Stream(ctx, names.StreamEvents)
+	if err != nil {
+		return 0, fmt.Errorf("look up stream %s: %w", names.StreamEvents, err)
+	}
+	return c.purgeThrough(ctx, s, through, recorded)
+}
+
+// purgeThrough removes what every consumer has finished of what stands at a sequence or before it.
+func (c Client) purgeThrough(ctx context.Context, s jetstream.Stream, through uint64, ended map[string]uint64) (uint64, error) {
+	done, first := through, s.CachedInfo().State.FirstSeq
 	l := s.ListConsumers(ctx)
 	for i := range l.Info() {
-		done = min(done, finished(i, before.State.LastSeq))
+		done = min(done, max(finished(i, through), ended[i.Name]))
 	}
 	if l.Err() != nil {
 		return 0, fmt.Errorf("list consumers of %s: %w", names.StreamEvents, l.Err())
@@ -51,13 +66,13 @@ func (c Client) PurgeFinished(ctx context.Context) (uint64, error) {
 	if ok {
 		done = min(done, recorded)
 	}
-	if done < before.State.FirstSeq {
+	if done < first {
 		return 0, nil
 	}
 	if err := s.Purge(ctx, jetstream.WithPurgeSequence(done+1)); err != nil {
 		return 0, fmt.Errorf("purge %s up to %d: %w", names.StreamEvents, done, err)
 	}
-	return done - before.State.FirstSeq + 1, nil
+	return done - first + 1, nil
 }
 
 // finished is the last sequence that a consumer can no longer need. Its ack floor stays where it is while its filter

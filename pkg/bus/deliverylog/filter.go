@@ -6,6 +6,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasonclass"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
 
@@ -24,7 +25,7 @@ type AttemptFilter struct {
 	// Channel, Reason and Class are not in the subjects: records are looked through for them.
 	Channel string
 	Reason  reasons.Reason
-	Class   reasons.Class
+	Class   reasonclass.Class
 
 	// noKey matches records without an external key alone.
 	noKey bool
@@ -43,7 +44,7 @@ func (f AttemptFilter) inside() bool { return f.Channel != "" || f.Reason != "" 
 // holds reports whether a record matches by what it holds.
 func (f AttemptFilter) holds(h recordHead) bool {
 	return (f.Channel == "" || h.Channel == f.Channel) && (f.Reason == "" || h.Reason == f.Reason) &&
-		(f.Class == "" || reasons.ClassOf(h.Reason, h.Status) == f.Class)
+		(f.Class == "" || reasonclass.Of(h.Reason, h.Status) == f.Class)
 }
 
 // Where a token stands in the subject of an attempt.

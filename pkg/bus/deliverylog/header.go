@@ -9,6 +9,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasonclass"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 )
@@ -33,7 +34,7 @@ type RecordHeader struct {
 	// Channel, Reason and Class stand in the header.
 	Channel string
 	Reason  reasons.Reason
-	Class   reasons.Class
+	Class   reasonclass.Class
 	// Tried says that something was sent.
 	Tried bool
 	// Carried says that it is a copy of an earlier record. See delivery.Record.
@@ -44,8 +45,12 @@ type RecordHeader struct {
 // the class and the reason of an attempt; the type, the session and the key of a decision on an event.
 const headerRecord = "Outbound-Record"
 
+// headerUntried marks the records of deliveries that ended without an attempt. Older versions have the state at the end of the message id
+// instead.
+const headerUntried = "Outbound-Untried"
+
 func attemptHeader(rec delivery.Record) string {
-	return rec.Channel + "/" + string(reasons.ClassOf(rec.Reason, rec.Status)) + "/" + string(rec.Reason)
+	return rec.Channel + "/" + string(reasonclass.Of(rec.Reason, rec.Status)) + "/" + string(rec.Reason)
 }
 
 // intakeHeader tells no type and no session that nobody can ask for: a refused event may have any.
@@ -70,9 +75,7 @@ func askable(s string) string {
 // KeyToken is an external key as subjects have it: keys may be any text, so a hash stands for it.
 func KeyToken(externalKey string) string { return names.HashToken(externalKey) }
 
-// recordHeaderOf reads the subject of a record and its header. The message id of an attempt ends with its number, and with the
-// state as well
-// if nothing was sent. See AppendAttempt.
+// recordHeaderOf reads the subject of a record and its header. The message id of an attempt ends with its number. See AppendAttempt.
 func recordHeaderOf(subject string, header nats.Header) (g RecordHeader, ok bool) {
 	a, b, c := three(header.Get(headerRecord))
 	if rest, is := strings.CutPrefix(subject, names.SubjectIntake+"."); is {
@@ -88,13 +91,13 @@ func recordHeaderOf(subject string, header nats.Header) (g RecordHeader, ok bool
 	}
 	g = RecordHeader{
 		Recipient: t[tokenRecipient], State: delivery.State(t[tokenState]), Type: t[tokenType], Session: t[tokenSession], Key: t[tokenKey],
-		Appliance: t[tokenAppliance], Channel: a, Class: reasons.Class(b), Reason: reasons.Reason(c),
+		Appliance: t[tokenAppliance], Channel: a, Class: reasonclass.Class(b), Reason: reasons.Reason(c),
 	}
 	g.EventID, g.ReplayID, _ = strings.Cut(t[tokenEvent], "~")
 	id := header.Get(names.HeaderMsgID)
 	_, err := strconv.Atoi(id[strings.LastIndex(id, ":")+1:])
 	g.Carried = header.Get(headerCarried) != ""
-	g.Tried = err == nil && !g.Carried
+	g.Tried = err == nil && !g.Carried && header.Get(headerUntried) == ""
 	return g, true
 }
 

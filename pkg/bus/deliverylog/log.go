@@ -77,11 +77,13 @@ func (h *Log) AppendAfter(rec delivery.Record, sequence uint64, done func(error)
 // attemptMessage is the message of an attempt's record, without its body, and the filter that matches all records of its delivery.
 func attemptMessage(rec delivery.Record) (m *nats.Msg, newest string) {
 	m = nats.NewMsg(attemptSubject(rec, string(rec.State)))
-	id := delivery.Key(rec.Recipient, event.Key(rec.Appliance, rec.EventID), rec.ReplayID) + ":" + strconv.Itoa(rec.Attempt)
+	attempt := rec.Attempt
 	if rec.LastAttempt == nil {
-		id += ":" + string(rec.State)
+		// It takes the place of the next attempt: a sender that makes that one nevertheless finds that it is recorded.
+		attempt++
+		m.Header.Set(headerUntried, "1")
 	}
-	m.Header.Set(names.HeaderMsgID, id)
+	m.Header.Set(names.HeaderMsgID, deliveryKey(rec)+":"+strconv.Itoa(attempt))
 	m.Header.Set(headerRecord, attemptHeader(rec))
 	return m, attemptSubject(rec, "*")
 }

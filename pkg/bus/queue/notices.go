@@ -34,6 +34,8 @@ type Notice struct {
 	// Unreadable says why Notice is empty.
 	Unreadable error
 	Settler    delivery.Settler
+	// Lease is for how long the notice is this sender's.
+	Lease delivery.Lease
 }
 
 // OpenNotices opens the queue of mails to contacts, and makes its consumer if it is missing. It fails while the stream is.
@@ -55,7 +57,7 @@ func OpenNotices(ctx context.Context, c *wire.Conn) (*Notices, error) {
 // Pull asks for one notice and gives it to take, waiting for it for so long. An error means that the broker is away.
 func (n *Notices) Pull(ctx context.Context, wait time.Duration, take func(Notice)) error {
 	return n.r.pull(ctx, 1, wait, func(m *nats.Msg) {
-		out := Notice{Settler: &settler{m: m}}
+		out := Notice{Settler: &settler{m: m}, Lease: n.r.lease()}
 		if meta, err := m.Metadata(); err == nil {
 			out.Stored = meta.Timestamp
 		}

@@ -44,23 +44,43 @@ type puller struct {
 
 // Pull asks for at most n messages. See delivery.Puller.
 func (p *puller) Pull(ctx context.Context, n int, wait time.Duration, take func(delivery.Message)) error {
-	return p.pull(ctx, n, wait, func(m *nats.Msg) { take(p.q.message(m)) })
+	return p.pull(ctx, n, wait, func(m *nats.Msg) {
+		out := p.q.message(m)
+		out.Lease = p.lease()
+		take(out)
+	})
 }
 
 // open opens a durable consumer that is there.
 func open(ctx context.Context, c *wire.Conn, stream, name string) (*requests, error) {
-	if _, err := c.JS.Consumer(ctx, stream, name); err != nil {
-		return nil, fmt.Errorf("open consumer %s: %w", name, err)
-	}
-	p := &requests{conn: c, next: "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + name, inbox: c.NC.NewInbox(),
-		in: make(chan *nats.Msg, 4*recipient.MaxInFlight), closed: make(chan struct{})}
-	sub, err := c.NC.Subscribe(p.inbox+".*", func(m *nats.Msg) { p.in <- m })
+	co, err := c.JS.Consumer(ctx, stream, name)
 	if err != nil {
 		return nil, fmt.Errorf("open consumer %s: %w", name, err)
 	}
-	sub.SetClosedHandler(func(string) { close(p.closed) })
-	p.sub = sub
+	p := &requests{conn: c, next: "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + name, ackWait: co.CachedInfo().Config.AckWait}
+	if p.inbox, err = subscribe(c); err != nil {
+		return nil, fmt.Errorf("open consumer %s: %w", name, err)
+	}
 	return p, nil
+}
+
+// inbox is where the answers to requests come.
+type inbox struct {
+	conn    *wire.Conn
+	subject string
+	sub     *nats.Subscription
+	in      chan *nats.Msg
+	closed  chan struct{}
+}
+
+func subscribe(c *wire.Conn) (*inbox, error) {
+	b := &inbox{conn: c, subject: c.NC.NewInbox(), in: make(chan *nats.Msg, 4*recipient.MaxInFlight), closed: make(chan struct{})}
+	var err error
+	if b.sub, err = c.NC.Subscribe(b.subject+".*", func(m *nats.Msg) { b.in <- m }); err != nil {
+		return nil, fmt.Errorf("subscribe to an inbox: %w", err)
+	}
+	b.sub.SetClosedHandler(func(string) { close(b.closed) })
+	return b, nil
 }
 
 // requests asks one consumer for messages by pull requests, one at a time, over one inbox. The client library's Consume and
@@ -69,12 +89,16 @@ func open(ctx context.Context, c *wire.Conn, stream, name string) (*requests, er
 type requests struct {
 	conn    *wire.Conn
 	next    string
-	inbox   string
-	sub     *nats.Subscription
-	in      chan *nats.Msg
-	closed  chan struct{}
+	ackWait time.Duration
+	inbox   *inbox
 	request uint64
+	// since is when the request was sent that the messages in the inbox answer. There is never another one that is open: a message
+	// does not tell which request it answers.
+	since time.Time
 }
+
+// lease is that of a message that comes now: it was handed out after its request was sent.
+func (p *requests) lease() delivery.Lease { return delivery.Lease{Since: p.since, AckWait: p.ackWait} }
 
 // errConsumerGone says that the consumer was deleted or the broker lost it.
 var errConsumerGone = errors.New("the consumer is gone")
@@ -85,7 +109,8 @@ const pullGrace = 2 * time.Second
 // pull asks for at most n messages and gives each to take. See delivery.Puller.
 func (p *requests) pull(ctx context.Context, n int, wait time.Duration, take func(*nats.Msg)) error {
 	p.request++
-	reply := p.inbox + "." + strconv.FormatUint(p.request, 10)
+	p.since = time.Now()
+	reply := p.inbox.subject + "." + strconv.FormatUint(p.request, 10)
 	body := fmt.Appendf(nil, `{"batch":%d,"expires":%d}`, n, wait.Nanoseconds())
 	if err := p.conn.NC.PublishRequest(p.next, reply, body); err != nil {
 		return fmt.Errorf("fetch messages: %w", err)
@@ -97,8 +122,8 @@ func (p *requests) pull(ctx context.Context, n int, wait time.Duration, take fun
 		case <-ctx.Done():
 			return nil
 		case <-lost.C:
-			return nil
-		case m := <-p.in:
+			return p.renew()
+		case m := <-p.inbox.in:
 			status := m.Header.Get("Status")
 			switch {
 			case status == "" || m.Reply != "":
@@ -116,35 +141,51 @@ func (p *requests) pull(ctx context.Context, n int, wait time.Duration, take fun
 	return nil
 }
 
+// renew has the next request answered to an inbox of its own, because the last one may be answered yet: after a lost connection, or because
+// this process was stopped for a while.
+func (p *requests) renew() error {
+	next, err := subscribe(p.conn)
+	if err != nil {
+		return fmt.Errorf("fetch messages: %w", err)
+	}
+	last, lease := p.inbox, p.lease()
+	p.inbox = next
+	last.close(lease)
+	return nil
+}
+
 // Close ends the subscription and puts back what came after the last Pull.
-func (p *requests) Close() {
-	if err := p.sub.Drain(); err != nil {
+func (p *requests) Close() { p.inbox.close(p.lease()) }
+
+func (b *inbox) close(l delivery.Lease) {
+	if err := b.sub.Drain(); err != nil { // without a connection
+		_ = b.sub.Unsubscribe()
 		return
 	}
 	wait := pullGrace
-	if !p.conn.Connected() { // nothing more comes
+	if !b.conn.Connected() { // nothing more comes
 		wait = 0
 	}
 	late := time.NewTimer(wait)
 	defer late.Stop()
 	for open := true; open; {
 		select {
-		case m := <-p.in:
-			giveBack(m)
-		case <-p.closed:
+		case m := <-b.in:
+			giveBack(m, l)
+		case <-b.closed:
 			open = false
-		case <-p.conn.Silent():
-			_ = p.sub.Unsubscribe()
+		case <-b.conn.Silent():
+			_ = b.sub.Unsubscribe()
 			open = false
 		case <-late.C:
-			_ = p.sub.Unsubscribe()
+			_ = b.sub.Unsubscribe()
 			open = false
 		}
 	}
 	for {
 		select {
-		case m := <-p.in:
-			giveBack(m)
+		case m := <-b.in:
+			giveBack(m, l)
 		default:
 			return
 		}
@@ -155,17 +196,23 @@ func (p *requests) Close() {
 // when a whole installation stops; once it is over, the message would wait for its ack wait instead.
 const putBack = 2 * time.Second
 
-func giveBack(m *nats.Msg) {
-	if m.Reply != "" {
+func giveBack(m *nats.Msg, l delivery.Lease) {
+	if m.Reply != "" && !l.Over() {
 		_ = (&settler{m: m}).NakWithDelay(putBack)
 	}
 }
 
-func (q *Queue) message(m *nats.Msg) delivery.Message {
-	out := delivery.Message{
+// headed is what the headers of a message tell.
+func headed(m *nats.Msg) delivery.Message {
+	return delivery.Message{
 		ReplayID: m.Header.Get(names.HeaderReplay), Test: m.Header.Get(names.HeaderTest) != "", Actor: m.Header.Get(names.HeaderActor),
-		Expedited: m.Header.Get(names.HeaderExpedite) != "", TraceParent: m.Header.Get(wire.HeaderTraceParent), Settler: &settler{m: m},
+		Expedited: m.Header.Get(names.HeaderExpedite) != "", TraceParent: m.Header.Get(wire.HeaderTraceParent),
 	}
+}
+
+func (q *Queue) message(m *nats.Msg) delivery.Message {
+	out := headed(m)
+	out.Settler = &settler{m: m}
 	meta, err := m.Metadata()
 	if err != nil {
 		out.Unreadable = fmt.Errorf("read the message's metadata: %w", err)

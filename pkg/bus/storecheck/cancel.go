@@ -15,6 +15,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -133,6 +134,6 @@ func (c canceller) cancel(ctx context.Context, m *nats.Msg) (bool, error) {
 		rec.Sequence, rec.Accepted, rec.Expire = sequence, wire.StoredTime(m), time.Now().UTC()
 	}
 	rec = ended(rec)
-	rec.Reason, rec.Detail = recipientLost, "the broker's store has lost the recipient"
+	rec.Reason, rec.Detail = reasons.RecipientLost, "the broker's store has lost the recipient"
 	return due{rec: rec, after: last.at}.end(ctx, c.log)
 }

@@ -130,18 +130,12 @@ func wants(r *recipient.Recipient, a event.IntakeRecord, floors map[string]uint6
 	return !ok || floor < a.Sequence
 }
 
-// The reasons of what a repair ends.
-const (
-	eventLost     reasons.Reason = "event_lost"
-	recipientLost reasons.Reason = "recipient_lost"
-)
-
 // lostDetail says in the record why a delivery was ended.
 const lostDetail = "the broker's store has lost the event"
 
 // ended is a delivery's record with its final state.
 func ended(rec delivery.Record) delivery.Record {
-	rec.State, rec.Reason, rec.Detail = delivery.StateCancelled, eventLost, lostDetail
+	rec.State, rec.Reason, rec.Detail = delivery.StateCancelled, reasons.EventLost, lostDetail
 	rec.LastAttempt, rec.NextAttempt, rec.Carried, rec.CancelAsked = nil, nil, nil, false
 	rec.Status, rec.TookMicros, rec.Excerpt, rec.Progress = 0, 0, nil, nil
 	return rec

@@ -1,4 +1,4 @@
-// Package reasons names why a verdict is what it is, and the classes that reasons are counted by.
+// Package reasons names why a verdict is what it is.
 package reasons
 
 // Reason says in a word why a verdict is what it is. It is the same word in logs, metrics, traces, records and the console.
@@ -43,10 +43,10 @@ const (
 	Purged    Reason = "queue_purged"
 	Cancelled Reason = "cancelled_by_hand"
 	Backlog   Reason = "backlog"
-	// eventLost is that the broker's store has lost the event, recipientLost that it has lost the recipient.
+	// EventLost is that the broker's store has lost the event, RecipientLost that it has lost the recipient.
 	// No verdict has them: a repair of the store does, pkg/bus/storecheck.
-	eventLost     Reason = "event_lost"
-	recipientLost Reason = "recipient_lost"
+	EventLost     Reason = "event_lost"
+	RecipientLost Reason = "recipient_lost"
 
 	// What was done by hand to a delivery that goes on.
 	SendNow  Reason = "send_now"
@@ -62,6 +62,8 @@ const (
 	NoRecord  Reason = "not_recorded"
 	// ConfigBehind is that it is not known yet whether the recipient was changed before the event was accepted.
 	ConfigBehind Reason = "configuration_behind"
+	// Overdue is that this sender had the message for longer than the broker waits, so that another may have it.
+	Overdue Reason = "overdue"
 )
 
 // OperatorChange reports whether a record with this reason tells of what somebody did to a delivery, not of an attempt.

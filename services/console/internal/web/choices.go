@@ -3,7 +3,7 @@ package web
 import (
 	"context"
 
-	"github.com/outbound-events/outbound/pkg/delivery/reasons"
+	"github.com/outbound-events/outbound/pkg/delivery/reasonclass"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -38,8 +38,8 @@ func TypeChoices(ctx context.Context, api API) []Option {
 
 // ClassChoices returns the classes of reasons as options.
 func ClassChoices() []Option {
-	out := make([]Option, 0, len(reasons.Classes()))
-	for _, c := range reasons.Classes() {
+	out := make([]Option, 0, len(reasonclass.All()))
+	for _, c := range reasonclass.All() {
 		out = append(out, Option{Value: string(c), Label: ClassWords(string(c))})
 	}
 	return out

@@ -1,41 +1,44 @@
 package web
 
-import "github.com/outbound-events/outbound/pkg/delivery/reasons"
+import (
+	"github.com/outbound-events/outbound/pkg/delivery/reasonclass"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
+)
 
 // ClassWords returns a class of reasons in words. An unknown class is returned as it is.
 func ClassWords(class string) string {
-	switch reasons.Class(class) {
-	case reasons.ClassOK:
+	switch reasonclass.Class(class) {
+	case reasonclass.OK:
 		return "no error"
-	case reasons.ClassNetwork:
+	case reasonclass.Network:
 		return "network error"
-	case reasons.ClassTLS:
+	case reasonclass.TLS:
 		return "TLS error"
-	case reasons.ClassTimeout:
+	case reasonclass.Timeout:
 		return "timed out"
-	case reasons.ClassHTTP4xx:
+	case reasonclass.HTTP4xx:
 		return "HTTP 4xx: client error"
-	case reasons.ClassHTTP5xx:
+	case reasonclass.HTTP5xx:
 		return "HTTP 5xx: server error"
-	case reasons.ClassHTTPOther:
+	case reasonclass.HTTPOther:
 		return "other HTTP status"
-	case reasons.ClassSMTPDeferred:
+	case reasonclass.SMTPDeferred:
 		return "deferred by the relay"
-	case reasons.ClassSMTPRefused:
+	case reasonclass.SMTPRefused:
 		return "refused by the relay"
-	case reasons.ClassAuth:
+	case reasonclass.Auth:
 		return "authentication failed"
-	case reasons.ClassEgress:
+	case reasonclass.Egress:
 		return "forbidden address"
-	case reasons.ClassRender:
+	case reasonclass.Render:
 		return "template error"
-	case reasons.ClassNotWanted:
+	case reasonclass.NotWanted:
 		return "not selected by the recipient"
-	case reasons.ClassExpired:
+	case reasonclass.Expired:
 		return "retry duration exceeded"
-	case reasons.ClassCancelled:
+	case reasonclass.Cancelled:
 		return "cancelled"
-	case reasons.ClassOther:
+	case reasonclass.Other:
 		return "other error"
 	default:
 		return spaced(class)
@@ -73,11 +76,11 @@ func quietReasons() map[reasons.Reason]string {
 		reasons.NoExternalKey: "no external key", reasons.FilterFalse: "filtered out", reasons.FilterError: "filter error",
 		reasons.Disabled: "recipient disabled", reasons.Deleted: "recipient deleted", reasons.Unreadable: "event unreadable",
 		reasons.Purged: "queue purged", reasons.Cancelled: "cancelled by a user", reasons.Backlog: "backlog limit exceeded",
-		"event_lost": "event lost by the store", "recipient_lost": "recipient lost by the store",
+		reasons.EventLost: "event lost by the store", reasons.RecipientLost: "recipient lost by the store",
 		reasons.SendNow: "sent now by a user", reasons.Extended: "extended by a user", reasons.NotDue: "not due yet",
 		reasons.NoSlot: "concurrency limit", reasons.Breaker: "recipient failing", reasons.RateLimit: "rate limit",
 		reasons.Shutdown: "sender stopped",
 		reasons.Unknown:  "recipient unknown", reasons.NoRecord: "not recorded yet",
-		reasons.ConfigBehind: "configuration not up to date",
+		reasons.ConfigBehind: "configuration not up to date", reasons.Overdue: "held too long, left to another sender",
 	}
 }

@@ -46,7 +46,7 @@ func (f *Failure) words(where string) string {
 	case delivery.FaultCut:
 		return fmt.Sprintf("%s closed the connection at %s", where, f.Step)
 	case delivery.FaultProtocol, delivery.FaultEgress, delivery.FaultRender, delivery.FaultRelayUnset, delivery.FaultShutdown,
-		delivery.FaultProxy:
+		delivery.FaultProxy, delivery.FaultOverdue:
 		return fmt.Sprintf("%s sent an invalid response at %s (%s): check that an SMTP server listens on this port with this encryption",
 			where, f.Step, cause)
 	default:

@@ -123,7 +123,7 @@ func (p *Pool) Probe(ctx context.Context, r Relay) *Failure {
 // saw reports the relay's result. A failure of one address does not count as the relay's; Outbound's own failures are not reported.
 func (p *Pool) saw(r Relay, f *Failure, accepted bool) {
 	switch {
-	case p.o.Seen == nil, f != nil && (f.Limited() || f.Fault == delivery.FaultShutdown):
+	case p.o.Seen == nil, f != nil && (f.Limited() || f.Fault == delivery.FaultShutdown || f.Fault == delivery.FaultOverdue):
 	case f != nil && f.OfAddress():
 		p.o.Seen(r, nil, false)
 	default:

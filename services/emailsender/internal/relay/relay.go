@@ -250,6 +250,18 @@ type Mail struct {
 	// UTF8 says that an address needs SMTPUTF8.
 	UTF8 bool
 	Data []byte
+	// Lease is for how long the mail may be sent.
+	Lease delivery.Lease
+}
+
+// errOverdue breaks a mail off before its end, which makes it none.
+var errOverdue = errors.New("the broker may have handed the event to another sender, so nothing was sent")
+
+// overdue breaks a mail off: the connection is closed instead of ending the mail.
+func (c *Conn) overdue(s Step) *Failure {
+	c.raw.broken = true
+	_ = c.raw.Close()
+	return &Failure{Step: s, Fault: delivery.FaultOverdue, Cause: errOverdue}
 }
 
 func (c *Conn) mail(ctx context.Context, m Mail) *Failure {
@@ -270,12 +282,18 @@ func (c *Conn) mail(ctx context.Context, m Mail) *Failure {
 	if err := c.client.Rcpt("<" + m.To + ">"); err != nil {
 		return c.failed(ctx, StepRcpt, err)
 	}
+	if m.Lease.Over() {
+		return c.overdue(StepData)
+	}
 	w, err := c.client.Data()
 	if err != nil {
 		return c.failed(ctx, StepData, err)
 	}
 	if _, err = w.Write(m.Data); err != nil {
 		return c.failed(ctx, StepEnd, err)
+	}
+	if m.Lease.Over() {
+		return c.overdue(StepEnd)
 	}
 	if err = w.Close(); err != nil {
 		return c.failed(ctx, StepEnd, err)

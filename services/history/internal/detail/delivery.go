@@ -5,7 +5,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
-	"github.com/outbound-events/outbound/pkg/delivery/reasons"
+	"github.com/outbound-events/outbound/pkg/delivery/reasonclass"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -78,7 +78,7 @@ func lastSent(records []deliverylog.StoredRecord) *deliverylog.StoredRecord {
 func attemptOf(r deliverylog.StoredRecord) *outboundv1.Attempt {
 	a := &outboundv1.Attempt{
 		State:  outboundv1.DeliveryState_State(outboundv1.DeliveryState_State_value[string(r.State)]),
-		Reason: string(r.Reason), ReasonClass: string(reasons.ClassOf(r.Reason, r.Status)), Detail: protofield.Text(r.Detail),
+		Reason: string(r.Reason), ReasonClass: string(reasonclass.Of(r.Reason, r.Status)), Detail: protofield.Text(r.Detail),
 		RecordTime: protofield.Timestamp(r.Time), StatusCode: int32(min(r.Status, 1<<30)), ResponseExcerpt: protofield.Text(string(r.Excerpt)),
 		NextAttemptTime: protofield.OptionalTimestamp(r.NextAttempt), ExpireTime: protofield.Timestamp(r.Expire),
 		RecipientRevision: r.Revision, Actor: r.Actor,

@@ -10,11 +10,12 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasonclass"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/services/history/internal/index"
 )
 
-func attempt(sequence uint64, event int, state delivery.State, class reasons.Class) deliverylog.RecordHeader {
+func attempt(sequence uint64, event int, state delivery.State, class reasonclass.Class) deliverylog.RecordHeader {
 	return deliverylog.RecordHeader{
 		Sequence: sequence, Recipient: fmt.Sprint("r", event%5), State: state, Type: "t_one", Session: "-", Key: "-",
 		Appliance: fmt.Sprint("a", event%3),
@@ -37,13 +38,13 @@ func TestAnIndexForgetsTheOldestAndSaysSo(t *testing.T) {
 	const most, told = 1_000, 10_000
 	x := index.New(most)
 	for n := range uint64(told) {
-		x.Add(attempt(n+1, int(n), delivery.StateRetrying, reasons.ClassTLS))
+		x.Add(attempt(n+1, int(n), delivery.StateRetrying, reasonclass.TLS))
 	}
 	first, last, ok := x.Span()
 	if !ok || last != told || told-first+1 < most || told-first+1 > 2*most {
 		t.Fatalf("it holds %d to %d (%v), want about the last %d", first, last, ok, most)
 	}
-	found, reached := all(x, deliverylog.AttemptFilter{Recipient: "r2", Class: reasons.ClassTLS}, told, 7)
+	found, reached := all(x, deliverylog.AttemptFilter{Recipient: "r2", Class: reasonclass.TLS}, told, 7)
 	var want []uint64
 	for n := last; n >= first; n-- {
 		if (n-1)%5 == 2 {
@@ -64,7 +65,7 @@ func TestAnIndexForgetsTheOldestAndSaysSo(t *testing.T) {
 
 func TestAnIndexOfNothingTellsNothing(t *testing.T) {
 	x := index.New(0)
-	x.Add(attempt(1, 1, delivery.StateDelivered, reasons.ClassOK))
+	x.Add(attempt(1, 1, delivery.StateDelivered, reasonclass.OK))
 	if _, _, ok := x.Attempts(deliverylog.AttemptFilter{}, deliverylog.Range{From: 1, Before: 2, Until: 1}, 10); ok || x.Len() != 0 {
 		t.Error("it tells something")
 	}
@@ -76,9 +77,9 @@ func TestWhatARecordDoesNotTellMayBeAnything(t *testing.T) {
 	g := attempt(1, 1, delivery.StateRejected, "")
 	g.Channel, g.Reason = "", ""
 	x.Add(g)
-	x.Add(attempt(2, 2, delivery.StateRejected, reasons.ClassTLS))
+	x.Add(attempt(2, 2, delivery.StateRejected, reasonclass.TLS))
 	x.Add(deliverylog.RecordHeader{Sequence: 3, Intake: true, Appliance: "a1", EventID: "e-9"})
-	for class, want := range map[reasons.Class][]uint64{reasons.ClassTLS: {2, 1}, reasons.ClassNetwork: {1}} {
+	for class, want := range map[reasonclass.Class][]uint64{reasonclass.TLS: {2, 1}, reasonclass.Network: {1}} {
 		found, _, ok := x.Attempts(deliverylog.AttemptFilter{Class: class, Channel: "http"}, deliverylog.Range{From: 1, Before: 4, Until: 3}, 10)
 		if diff := cmp.Diff(want, found); diff != "" || !ok {
 			t.Errorf("%s: %s", class, diff)
@@ -105,7 +106,7 @@ func TestWhatWasFollowedIsLeftOut(t *testing.T) {
 			r.state = delivery.StateDelivered
 		}
 		log = append(log, r)
-		x.Add(attempt(n, r.delivery, r.state, reasons.ClassTLS))
+		x.Add(attempt(n, r.delivery, r.state, reasonclass.TLS))
 	}
 	for _, until := range []uint64{5_000, 4_999, 3_000, 100, 1} {
 		latest := map[int]uint64{}
@@ -134,7 +135,7 @@ func TestWhatWasFollowedIsLeftOut(t *testing.T) {
 func BenchmarkNothingFound(b *testing.B) {
 	x := index.New(1_000_000)
 	for n := range uint64(1_000_000) {
-		x.Add(attempt(n+1, int(n), delivery.StateDelivered, reasons.ClassOK))
+		x.Add(attempt(n+1, int(n), delivery.StateDelivered, reasonclass.OK))
 	}
 	b.ReportAllocs()
 	for b.Loop() {
@@ -156,7 +157,7 @@ func TestAnIndexTellsWhichRecordsAreFollowed(t *testing.T) {
 		if n%7 == 0 {
 			state = delivery.StateDelivered
 		}
-		x.Add(attempt(sequence, of, state, reasons.ClassTLS))
+		x.Add(attempt(sequence, of, state, reasonclass.TLS))
 		if before, ok := newest[of]; ok {
 			want[before] = true
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/delivery"
-	"github.com/outbound-events/outbound/pkg/delivery/reasons"
+	"github.com/outbound-events/outbound/pkg/delivery/reasonclass"
 	"github.com/outbound-events/outbound/pkg/event"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -103,7 +103,7 @@ func (x *ended) find(ctx context.Context, from uint64, limit int) ([]item, uint6
 func (x *ended) meant(r deliverylog.StoredRecord) bool {
 	same := func(want, have string) bool { return want == "" || want == have }
 	return !r.Test && same(x.of.GetReason(), string(r.Reason)) && same(x.of.GetChannel(), r.Channel) &&
-		same(x.of.GetReasonClass(), string(reasons.ClassOf(r.Reason, r.Status)))
+		same(x.of.GetReasonClass(), string(reasonclass.Of(r.Reason, r.Status)))
 }
 
 // alive reports whether a recipient exists and is not being deleted.

@@ -3,7 +3,7 @@ package search
 import (
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
-	"github.com/outbound-events/outbound/pkg/delivery/reasons"
+	"github.com/outbound-events/outbound/pkg/delivery/reasonclass"
 	"github.com/outbound-events/outbound/pkg/event"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history/internal/protofield"
@@ -22,7 +22,7 @@ func (s *Searcher) Delivery(r deliverylog.StoredRecord) *outboundv1.Delivery {
 		SessionId: r.Session, ExternalKey: r.ExternalKey,
 		StatusCode: int32(min(r.Status, 1<<30)), LastAttemptMs: float64(r.TookMicros) / 1000,
 		ResponseExcerpt: protofield.Text(string(r.Excerpt)), ReplayId: r.ReplayID, Test: r.Test,
-		Channel: r.Channel, ReasonClass: string(reasons.ClassOf(r.Reason, r.Status)), RecipientRevision: r.Revision, Actor: r.Actor,
+		Channel: r.Channel, ReasonClass: string(reasonclass.Of(r.Reason, r.Status)), RecipientRevision: r.Revision, Actor: r.Actor,
 	}
 	if known, ok := s.Config.Recipient(r.Recipient); ok {
 		d.RecipientDisplayName = known.DisplayName

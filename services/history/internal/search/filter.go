@@ -10,6 +10,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasonclass"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -28,10 +29,10 @@ func checkFilter(req *outboundv1.ListDeliveriesRequest) error {
 			faults = append(faults, lookup.InvalidID(x.field))
 		}
 	}
-	if c := reasons.Class(req.GetReasonClass()); c != "" && !slices.Contains(reasons.Classes(), c) {
+	if c := reasonclass.Class(req.GetReasonClass()); c != "" && !slices.Contains(reasonclass.All(), c) {
 		faults = append(faults, rpc.Violation{
 			Field: "reasonClass", Reason: "UNKNOWN_CLASS",
-			Description: fmt.Sprintf("is not a reason class: use one of %s", listed(reasons.Classes())),
+			Description: fmt.Sprintf("is not a reason class: use one of %s", listed(reasonclass.All())),
 		})
 	}
 	faults = append(faults, checkTimes(req.GetStartTime(), req.GetEndTime())...)
@@ -71,7 +72,7 @@ func filterOf(req *outboundv1.ListDeliveriesRequest) deliverylog.AttemptFilter {
 	f := deliverylog.AttemptFilter{
 		Recipient: req.GetRecipientId(), State: stateOf(req.GetState()), Type: req.GetEventType(), Session: req.GetSessionId(),
 		ExternalKey: req.GetExternalKey(), Appliance: req.GetApplianceId(), ReplayID: req.GetReplayId(),
-		Channel: req.GetChannel(), Reason: reasons.Reason(req.GetReason()), Class: reasons.Class(req.GetReasonClass()),
+		Channel: req.GetChannel(), Reason: reasons.Reason(req.GetReason()), Class: reasonclass.Class(req.GetReasonClass()),
 	}
 	if f.State != "" {
 		return f
@@ -79,7 +80,7 @@ func filterOf(req *outboundv1.ListDeliveriesRequest) deliverylog.AttemptFilter {
 	if req.GetReason() != "" {
 		f.States = delivery.StatesWith(reasons.Reason(req.GetReason()))
 	} else if req.GetReasonClass() != "" {
-		f.States = delivery.StatesIn(reasons.Class(req.GetReasonClass()))
+		f.States = delivery.StatesIn(reasonclass.Class(req.GetReasonClass()))
 	}
 	return f
 }
