@@ -38,9 +38,9 @@ const (
 )
 
 // The object identifiers of RFC 5652 (4, 5.1).
-var (
-	oidData       = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}
-	oidSignedData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2}
+const (
+	oidData       = "1.2.840.113549.1.7.1"
+	oidSignedData = "1.2.840.113549.1.7.2"
 )
 
 // isDER reports whether content is binary: a DER or BER SEQUENCE, or a Java keystore.
@@ -129,7 +129,7 @@ func sniff(der []byte) kind {
 		Type asn1.ObjectIdentifier
 		Rest asn1.RawValue `asn1:"optional"`
 	}
-	if _, err := asn1.Unmarshal(der, &content); err == nil && (content.Type.Equal(oidSignedData) || content.Type.Equal(oidData)) {
+	if _, err := asn1.Unmarshal(der, &content); err == nil && (content.Type.String() == oidSignedData || content.Type.String() == oidData) {
 		return kindPKCS7
 	}
 	var store struct {
@@ -140,7 +140,7 @@ func sniff(der []byte) kind {
 		}
 		MAC asn1.RawValue `asn1:"optional"`
 	}
-	if _, err := asn1.Unmarshal(der, &store); err == nil && (store.Safe.Type.Equal(oidData) || store.Safe.Type.Equal(oidSignedData)) {
+	if _, err := asn1.Unmarshal(der, &store); err == nil && (store.Safe.Type.String() == oidData || store.Safe.Type.String() == oidSignedData) {
 		return kindPKCS12
 	}
 	if isKey(der) {
@@ -258,7 +258,7 @@ func (b block) signedData(first int) ([]*x509.Certificate, error) {
 		} `asn1:"explicit,tag:0"`
 	}
 	rest, err := asn1.Unmarshal(b.der, &content)
-	if err != nil || !content.Type.Equal(oidSignedData) || len(bytes.Trim(rest, "\r\n\x00 ")) > 0 {
+	if err != nil || content.Type.String() != oidSignedData || len(bytes.Trim(rest, "\r\n\x00 ")) > 0 {
 		return nil, fmt.Errorf("is PKCS#7%s in a form that can't be read: %s", b.where(), fromPKCS7)
 	}
 	inner := block{line: b.line, der: content.Data.Certificates.Bytes}
