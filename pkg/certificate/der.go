@@ -140,7 +140,8 @@ func sniff(der []byte) kind {
 		}
 		MAC asn1.RawValue `asn1:"optional"`
 	}
-	if _, err := asn1.Unmarshal(der, &store); err == nil && (store.Safe.Type.String() == oidData || store.Safe.Type.String() == oidSignedData) {
+	_, err := asn1.Unmarshal(der, &store)
+	if safe := store.Safe.Type.String(); err == nil && (safe == oidData || safe == oidSignedData) {
 		return kindPKCS12
 	}
 	if isKey(der) {
