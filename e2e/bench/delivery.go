@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,21 +40,18 @@ func (b *bench) recipient(h *harness.System, name, url string) {
 	h.AddRecipient(b, harness.Object{"displayName": name, "eventTypes": []string{eventType}, "http": harness.Object{"url": url}})
 }
 
-// publish hands in events first to last-1 from many publishers and returns when the first request was sent.
+// publish hands in events first to last-1 over NATS from many publishers and returns when the first request was sent.
 func (b *bench) publish(a *harness.Appliance, first, last, publishers int) time.Time {
-	// The events are written beforehand: writing them is the appliance's work, on a machine of its own.
-	parcels := make([]parcel, last-first)
-	for i := range parcels {
-		parcels[i] = parcel{a, eventType, wire(first + i)}
-	}
-	return b.hand(parcels, publishers)
+	return b.hand(parcels(a, way{}, first, last), publishers)
 }
 
-// parcel is an event that is written and not handed in yet.
-type parcel struct {
-	from      *harness.Appliance
-	eventType string
-	event     []byte
+// parcels are events first to last-1. They are written beforehand: that is the appliance's work, on a machine of its own.
+func parcels(a *harness.Appliance, by way, first, last int) []parcel {
+	out := make([]parcel, last-first)
+	for i := range out {
+		out[i] = by.parcel(a, first+i)
+	}
+	return out
 }
 
 // hand hands in parcels from many publishers and returns when the first request was sent.
@@ -77,20 +73,9 @@ func (b *bench) hand(parcels []parcel, publishers int) time.Time {
 	return began
 }
 
-// request hands in one event.
-func request(a *harness.Appliance, event []byte) error { return parcel{a, eventType, event}.request() }
-
-func (p parcel) request() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	m, err := p.from.Request(ctx, p.eventType, p.event)
-	if err != nil {
-		return err
-	}
-	if m.Header.Get("Nats-Service-Error-Code") != "" {
-		return fmt.Errorf("refused: %s", m.Data)
-	}
-	return nil
+// request hands in one event over NATS.
+func request(a *harness.Appliance, event []byte) error {
+	return parcel{from: a, eventType: eventType, event: event}.request()
 }
 
 // delivery measures deliveries per second from the first publish to the last arrival.
@@ -99,28 +84,35 @@ func (b *bench) delivery() []row {
 	for _, c := range []struct {
 		sync       string
 		recipients int
+		by         way
 		reach      float64
-	}{{"interval", 1, 0.40}, {"interval", 10, 0.50}, {"always", 1, 0.35}, {"always", 10, 0.45}} {
+	}{
+		{"always", 1, way{}, 0.35}, {"always", 10, way{}, 0.55}, {"always", 1, way{post: true}, 0.25}, {"always", 1, way{undated: true}, 0.33},
+		{"interval", 1, way{}, 0.40}, {"interval", 10, way{}, 0.50},
+	} {
 		var runs []figures
 		for range b.repeats {
-			b.scope(func() { runs = append(runs, b.deliveries(c.sync, c.recipients)) })
+			b.scope(func() { runs = append(runs, b.deliveries(c.sync, c.recipients, c.by)) })
 		}
 		slices.SortFunc(runs, func(x, y figures) int { return int(1e6 * (x.ratio() - y.ratio())) })
 		m := runs[len(runs)/2]
 		rows = append(rows, row{
-			fmt.Sprintf("delivery, sync %s, %d recipient(s)", c.sync, c.recipients), fmt.Sprintf("%.0f/s", m.rate),
+			fmt.Sprintf("delivery, sync %s, %d recipient(s), %s", c.sync, c.recipients, c.by), fmt.Sprintf("%.0f/s, %s", m.rate, m.each),
 			fmt.Sprintf("%.0f/s", m.bare), fmt.Sprintf("%.2f", m.ratio()), fmt.Sprintf("≥ %.2f", c.reach),
 		})
 	}
 	return rows
 }
 
-// figures are a rate and the baseline's beside it.
-type figures struct{ rate, bare float64 }
+// figures are a rate and the baseline's beside it, and what a delivery took of the system.
+type figures struct {
+	rate, bare float64
+	each       string
+}
 
 func (f figures) ratio() float64 { return f.rate / f.bare }
 
-func (b *bench) deliveries(sync string, recipients int) figures {
+func (b *bench) deliveries(sync string, recipients int, by way) figures {
 	s := newSite(b)
 	events := b.events
 	if recipients > 1 {
@@ -129,18 +121,19 @@ func (b *bench) deliveries(sync string, recipients int) figures {
 	h, a := b.system(s, sync, recipients)
 	l := newLoop(b, s, recipients)
 	const warm = 500
-	b.publish(a, 0, warm, publishers)
+	b.hand(parcels(a, by, 0, warm), publishers)
 	s.await(warm*recipients, time.Minute)
 	s.reset(false)
 	before := l.rate(b.bare)
 	s.reset(false)
-	own, cpu := ownCPU(), h.CPU(harness.One)
-	began := b.publish(a, warm, warm+events, publishers)
+	written := parcels(a, by, warm, warm+events)
+	own, used := ownCPU(), b.use(h)
+	began := b.hand(written, publishers)
 	published := time.Since(began)
 	mine := ownCPU() - own
 	st := s.await(events*recipients, 3*time.Minute)
 	took := time.Unix(0, st.Last).Sub(began)
-	cpu = h.CPU(harness.One) - cpu
+	each := used.each(events*recipients, events)
 	for i := range recipients {
 		if n := st.Counts[fmt.Sprint(i)]; n != events {
 			b.Errorf("recipient %d got %d of %d events", i, n, events)
@@ -148,10 +141,9 @@ func (b *bench) deliveries(sync string, recipients int) figures {
 	}
 	s.reset(false)
 	after := l.rate(b.bare)
-	f := figures{rate: float64(events*recipients) / took.Seconds(), bare: (before + after) / 2}
-	b.Logf("sync %s, %d recipient(s): %.0f/s, bare %.0f/s and %.0f/s; published %.0f/s; CPU of the system %.0f µs a delivery, of "+
-		"publishing %.0f µs an event",
-		sync, recipients, f.rate, before, after, float64(events)/published.Seconds(), micros(cpu, events*recipients), micros(mine, events))
+	f := figures{rate: float64(events*recipients) / took.Seconds(), bare: (before + after) / 2, each: each}
+	b.Logf("sync %s, %d recipient(s), %s: %.0f/s, bare %.0f/s and %.0f/s; published %.0f/s; %s; publishing took %.0f µs CPU an event",
+		sync, recipients, by, f.rate, before, after, float64(events)/published.Seconds(), each, micros(mine, events))
 	return f
 }
 

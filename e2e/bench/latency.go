@@ -11,29 +11,35 @@ import (
 	"github.com/outbound-events/outbound/e2e/harness"
 )
 
-// paced is how many events per second the latency row sends, and for how long.
-const (
-	paced     = 1000
-	pacedTime = 10 * time.Second
-)
+// pacedTime is how long a latency row sends.
+const pacedTime = 10 * time.Second
 
 // latency measures the time from publish to arrival at a steady pace.
 func (b *bench) latency() []row {
 	var rows []row
-	for _, sync := range []string{"interval", "always"} {
+	for _, c := range []struct {
+		sync  string
+		paced int
+		by    way
+	}{
+		{"always", 500, way{}}, {"always", 1000, way{}}, {"always", 500, way{post: true}}, {"always", 1000, way{post: true}},
+		{"interval", 1000, way{}},
+	} {
 		b.scope(func() {
 			s := newSite(b)
-			_, a := b.system(s, sync, 1)
+			h, a := b.system(s, c.sync, 1)
 			l := newLoop(b, s, 1)
-			body := formOf(0)
-			b.publish(a, 0, 500, 16)
+			body, n := formOf(0), int(pacedTime/time.Second)*c.paced
+			b.hand(parcels(a, c.by, 0, 500), 16)
 			s.await(500, time.Minute)
-			bare := b.pace(s, func(n int) (string, error) { id := fmt.Sprint("bare-", n); return id, l.post(0, id, body) })
-			ours := b.pace(s, func(n int) (string, error) {
-				return fmt.Sprintf("%s~e-%08d", appliance, 10_000+n), request(a, wire(10_000+n))
+			bare := b.pace(s, c.paced, func(n int) (string, error) { id := fmt.Sprint("bare-", n); return id, l.post(0, id, body) })
+			used := b.use(h)
+			ours := b.pace(s, c.paced, func(n int) (string, error) {
+				return fmt.Sprintf("%s~e-%08d", appliance, 10_000+n), c.by.parcel(a, 10_000+n).request()
 			})
 			rows = append(rows, row{
-				fmt.Sprintf("latency at %d events/s, sync %s", paced, sync), "p50 " + ms(ours, 50) + ", p99 " + ms(ours, 99),
+				fmt.Sprintf("latency at %d events/s, sync %s, %s", c.paced, c.sync, c.by),
+				"p50 " + ms(ours, 50) + ", p99 " + ms(ours, 99) + ", " + used.each(n, n),
 				"p50 " + ms(bare, 50) + ", p99 " + ms(bare, 99), fmt.Sprintf("p50 %.1f", float64(at(ours, 50))/float64(at(bare, 50))),
 				"p99 ≤ 10 ms where the baseline's is ≤ 1 ms",
 			})
@@ -42,12 +48,12 @@ func (b *bench) latency() []row {
 	return rows
 }
 
-// pace calls send at a steady pace, each on its own, and returns the sorted times from the call to the arrival.
-func (b *bench) pace(s *site, send func(n int) (string, error)) []time.Duration {
+// pace calls send at a steady pace, so many a second, each on its own, and returns the sorted times from the call to the arrival.
+func (b *bench) pace(s *site, perSecond int, send func(n int) (string, error)) []time.Duration {
 	s.reset(true)
-	const n = int(pacedTime/time.Second) * paced
+	n := int(pacedTime/time.Second) * perSecond
 	ids, sent := make([]string, n), make([]int64, n)
-	evenly(n, paced, func(k int) {
+	evenly(n, perSecond, func(k int) {
 		sent[k] = time.Now().UnixNano()
 		id, err := send(k)
 		if err != nil {

@@ -121,7 +121,7 @@ func (c *crowd) serve(perRecipient int, hand func(parcels []parcel) time.Time) (
 	for range perRecipient {
 		for i := range c.recipients {
 			from, eventType := c.wanted(i)
-			parcels = append(parcels, parcel{from, eventType, wireFrom(from.ID, eventType, c.published)})
+			parcels = append(parcels, parcel{from: from, eventType: eventType, event: wireFrom(from.ID, eventType, c.published)})
 			c.published++
 		}
 	}

@@ -115,7 +115,7 @@ func (c *company) shared() {
 func (c *company) deliver(l load, events int) time.Duration {
 	parcels := make([]parcel, events)
 	for i := range parcels {
-		parcels[i] = parcel{c.a, l.eventType, wireFrom(appliance, l.eventType, c.published+i)}
+		parcels[i] = parcel{from: c.a, eventType: l.eventType, event: wireFrom(appliance, l.eventType, c.published+i)}
 	}
 	c.published += events
 	c.carried += events * l.recipients

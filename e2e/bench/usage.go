@@ -95,6 +95,15 @@ func rest(d time.Duration) { <-time.After(d) }
 
 // metric asks the all-in-one for one of its metrics that has no labels.
 func (b *bench) metric(h *harness.System, name string) float64 {
+	x, ok := b.findMetric(h, name)
+	if !ok {
+		b.Fatalf("read the metrics: there is no %s", name)
+	}
+	return x
+}
+
+// findMetric is metric that may not be there.
+func (b *bench) findMetric(h *harness.System, name string) (float64, bool) {
 	r := b.visit(http.MethodGet, h.REST.Base+"/metrics", nil, nil)
 	body, err := io.ReadAll(r.Body)
 	_ = r.Body.Close()
@@ -107,11 +116,10 @@ func (b *bench) metric(h *harness.System, name string) float64 {
 			if err != nil {
 				b.Fatalf("read the metric %s: %v", name, err)
 			}
-			return x
+			return x, true
 		}
 	}
-	b.Fatalf("read the metrics: there is no %s", name)
-	return 0
+	return 0, false
 }
 
 // consumers are how many durable consumers the all-in-one's broker keeps for EVENTS, a folder each.

@@ -22,7 +22,7 @@ type Client struct {
 // NewClient makes a client.
 func NewClient(base, token string) *Client {
 	return &Client{Base: base, Token: token,
-		http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+		http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
 }
 
 // Close ends idle connections.

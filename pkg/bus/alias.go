@@ -14,8 +14,12 @@ type (
 	Conn = wire.Conn
 	// Options say how to connect.
 	Options = wire.Options
+	// Disk syncs what an embedded broker writes.
+	Disk = wire.Disk
 	// InProcessServer is a broker in this process.
 	InProcessServer = wire.InProcessServer
+	// VersionError says that a server is older than MinServerVersion.
+	VersionError = wire.VersionError
 	// StreamOptions are the bounds of the streams.
 	StreamOptions = wire.StreamOptions
 	// Receipt is what the broker answers for a stored message.
@@ -45,6 +49,8 @@ const (
 	BucketReplays    = names.BucketReplays
 	// IngestSubject is what the ingest service listens on.
 	IngestSubject = names.IngestSubject
+	// MinServerVersion is the oldest nats-server that Outbound works with.
+	MinServerVersion = wire.MinServerVersion
 	// AckWait is how long a message may be out before it is handed out again.
 	AckWait = names.AckWait
 	// EventsKept is how long EVENTS keeps a message at most.
@@ -59,6 +65,8 @@ var (
 	ErrNotFound = wire.ErrNotFound
 	ErrExists   = wire.ErrExists
 	ErrConflict = wire.ErrConflict
+	// ErrNotSynced says that nothing can be made durable until the store is opened again.
+	ErrNotSynced = wire.ErrNotSynced
 	// ErrDamaged says that the store lacks what it is known to have held.
 	ErrDamaged = wire.ErrDamaged
 )

@@ -23,8 +23,15 @@ type Server struct {
 // Start starts a server on a folder of its own; it ends with the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
+	return StartWith(t, func(*server.Options) {})
+}
+
+// StartWith is Start with other options of nats-server.
+func StartWith(t testing.TB, change func(*server.Options)) *Server {
+	t.Helper()
 	b := &Server{t: t, opts: server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
 		SyncAlways: true}}
+	change(&b.opts)
 	b.start()
 	t.Cleanup(b.Stop)
 	return b

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,6 +27,8 @@ type Proxy struct {
 
 	mu   sync.Mutex
 	open []net.Conn
+	// version is what the broker pretends to be; empty: what it is.
+	version string
 	// hold is what to keep back next, all is what was ever to be.
 	hold *Held
 	all  []*Held
@@ -88,6 +91,36 @@ func (p *Proxy) Hold(skip int, match func(subject, body string) bool) *Held {
 	return p.hold
 }
 
+// Pretend has the broker tell clients another version, and closes their connections, as if another server had taken its place. Empty: its
+// own version.
+func (p *Proxy) Pretend(version string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.version = version
+	for _, c := range p.open {
+		_ = c.Close()
+	}
+	p.open = nil
+}
+
+// info passes the broker's first line on, with the version that it pretends to have, and then everything else.
+func (p *Proxy) info(client io.Writer, broker io.Reader) {
+	in := bufio.NewReader(broker)
+	line, err := in.ReadString('\n')
+	if err != nil {
+		return
+	}
+	p.mu.Lock()
+	version := p.version
+	p.mu.Unlock()
+	if version != "" {
+		line = regexp.MustCompile(`"version":"[^"]*"`).ReplaceAllString(line, `"version":"`+version+`"`)
+	}
+	if _, err := io.WriteString(client, line); err == nil {
+		_, _ = io.Copy(client, in)
+	}
+}
+
 // takes reports whether a message is the one to be kept back.
 func (p *Proxy) takes(subject, body string) *Held {
 	p.mu.Lock()
@@ -118,7 +151,7 @@ func (p *Proxy) accept(l net.Listener) {
 		p.open = append(p.open, client, broker)
 		p.mu.Unlock()
 		p.work.Go(func() {
-			_, _ = io.Copy(client, broker)
+			p.info(client, broker)
 			_ = client.Close()
 		})
 		p.work.Go(func() {

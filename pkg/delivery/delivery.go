@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/delivery/lease"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -34,7 +35,7 @@ type Delivery struct {
 	TraceParent string
 	// Lease is for how long the delivery is this sender's. A channel checks it last before something leaves, and reports FaultOverdue
 	// if it is over.
-	Lease Lease
+	Lease lease.Lease
 }
 
 // Key identifies the delivery: `<recipient>/<event key>`, and `~<replay id>` behind it for a replay.

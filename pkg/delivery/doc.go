@@ -11,6 +11,7 @@
 //   - hold.go: messages that wait until the recipients that are known are as recent as their event
 //   - settle.go, record.go: record first, settle after; a record is stored only after the one it follows
 //   - queue.go: what the engine needs of others: Queue, Puller, Settler, Log, Directory, Observer, Sender
+//   - lease: for how long a message belongs to the sender that has it
 //   - slots: how the slots of the process are shared between recipients
 //   - reasons, reasonclass, addresses: packages of their own
 //

@@ -42,6 +42,9 @@ type EngineOptions struct {
 	Slots int
 	// Window is how many attempts may be judged but not recorded yet. With Slots it bounds what a killed sender repeats.
 	Window int
+	// TouchEvery is how often the queue is told that an attempt is under way, well within its ack wait; 0: never, for attempts are shorter.
+	// The settlers of the queue are then to be Touchers.
+	TouchEvery time.Duration
 	// Grace is how long attempts under way may go on once Run's context ends.
 	Grace time.Duration
 	// Silent, if set, is closed when the process ends and the broker answers nothing: attempts under way are cut then, for what

@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/lease"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -162,7 +163,7 @@ func TestAnAttemptThatIsOverdueLeavesNoTrace(t *testing.T) {
 // TestALeaseCountsByBothClocks counts time in which the process stood still, and time in which the machine did.
 func TestALeaseCountsByBothClocks(t *testing.T) {
 	now := time.Now()
-	l := delivery.Lease{Since: now, AckWait: 45 * time.Second}
+	l := lease.Lease{Since: now, AckWait: 45 * time.Second}
 	suspended := now.Add(time.Minute).Round(0) // the wall clock alone
 	for name, x := range map[string]struct {
 		at   time.Time
@@ -175,7 +176,7 @@ func TestALeaseCountsByBothClocks(t *testing.T) {
 			t.Errorf("%s: over is %v", name, got)
 		}
 	}
-	if (delivery.Lease{}).Over() {
+	if (lease.Lease{}).Over() {
 		t.Error("a lease without an ack wait ends")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/delivery/lease"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -200,10 +201,13 @@ func (e *Engine) admit(w *recipientWorker, t *task) *leaving {
 	return nil
 }
 
-// attempt has the sender make one attempt, which ends with the message's lease.
+// attempt has the sender make one attempt, which ends with the message's lease, or keeps renewing it.
 func (e *Engine) attempt(w *recipientWorker, t *task) (context.Context, Outcome) {
 	limit := w.send
-	if left := t.Lease.Left(time.Now()); t.Lease.AckWait > 0 {
+	if e.o.TouchEvery > 0 {
+		defer lease.Touch(t.Settler, &t.Lease, e.o.TouchEvery)()
+		t.d.Lease = t.Lease
+	} else if left := t.Lease.Left(time.Now()); t.Lease.AckWait > 0 {
 		var cancel context.CancelFunc
 		limit, cancel = context.WithTimeout(w.send, left)
 		defer cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/delivery/lease"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -19,7 +20,7 @@ type Message struct {
 	// HandedOut counts from 1 and is a lower bound: a killed broker forgets.
 	HandedOut uint64
 	// Lease is for how long the message is this sender's.
-	Lease Lease
+	Lease lease.Lease
 	// Stored is when the message was stored: the acceptance of the event, or of the replay.
 	Stored   time.Time
 	ReplayID string

@@ -18,6 +18,8 @@ type Relay struct {
 	Since time.Time `json:"since,omitzero"`
 	// Probing is until when one of the senders probes it, so that the others need not.
 	Probing time.Time `json:"probing,omitzero"`
+	// ProbingEtag says which settings it probes; empty: unknown.
+	ProbingEtag string `json:"probingEtag,omitempty"`
 }
 
 // RelayAttempts is what a sender saw of the relay.
@@ -44,12 +46,21 @@ func (r Relay) Seen(s RelayAttempts) Relay {
 	case r.Since.IsZero() || r.Etag != s.Etag:
 		r.Since = s.At
 	}
-	r.Line, r.Etag, r.Checked, r.Probing = s.Line, s.Etag, s.At, time.Time{}
+	r.Line, r.Etag, r.Checked, r.Probing, r.ProbingEtag = s.Line, s.Etag, s.At, time.Time{}, ""
 	return r
 }
 
 // ProbeDue reports whether a sender is to probe the relay: nobody has looked for so long, or not since the settings changed, and
-// nobody is about to.
+// nobody is about to. Who probes the relay of earlier settings holds nobody up.
 func (r Relay) ProbeDue(now time.Time, every time.Duration, etag string) bool {
-	return !now.Before(r.Probing) && (r.Etag != etag || r.Line == "" || now.Sub(r.Checked) >= every)
+	if now.Before(r.Probing) && (r.ProbingEtag == "" || r.ProbingEtag == etag) {
+		return false
+	}
+	return r.Etag != etag || r.Line == "" || now.Sub(r.Checked) >= every
+}
+
+// Claimed is the status while a sender probes the relay of some settings, until it is done or a time is over.
+func (r Relay) Claimed(etag string, until time.Time) Relay {
+	r.Probing, r.ProbingEtag = until, etag
+	return r
 }

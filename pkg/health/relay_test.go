@@ -43,3 +43,18 @@ func TestARelayIsProbedByOneWhenNobodyLooked(t *testing.T) {
 		}
 	}
 }
+
+func TestAProbeOfEarlierSettingsHoldsNobodyUp(t *testing.T) {
+	now := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+	r := health.Relay{Line: health.RelayOK, Etag: "1", Checked: now.Add(-time.Hour)}.Claimed("1", now.Add(time.Minute))
+	if r.ProbeDue(now, time.Minute, "1") || !r.ProbeDue(now, time.Minute, "2") {
+		t.Error("a claim holds up other settings, or not its own")
+	}
+	r.ProbingEtag = "" // of a sender that does not say what it probes
+	if r.ProbeDue(now, time.Minute, "2") {
+		t.Error("a claim that does not say of what is passed over")
+	}
+	if r = r.Claimed("2", now.Add(time.Minute)).Seen(health.RelayAttempts{At: now, Line: health.RelayOK, Etag: "2"}); r.ProbingEtag != "" {
+		t.Error("a claim outlives its probe")
+	}
+}

@@ -23,6 +23,7 @@ const (
 	Events     = "events"
 	Replicas   = "replicas"
 	Watch      = "watch"
+	Server     = "server"
 	Stack      = "stack"
 	Link       = "link"
 	HTTP       = "http"

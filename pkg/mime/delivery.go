@@ -2,6 +2,7 @@ package mime
 
 import (
 	"strings"
+	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -13,15 +14,16 @@ import (
 // testMark begins the subject of mails that an operator asked for to try a recipient.
 const testMark = "[test] "
 
-// OfDelivery makes the message of a delivery to one of its addresses: the same at each attempt while recipient and settings stay as
-// they are.
-func OfDelivery(d *delivery.Delivery, s *settings.Settings, to string) Message {
+// OfDelivery makes the message of a delivery to one of its addresses, sent at a time: apart from that, the same at each attempt while
+// recipient and settings stay as they are.
+func OfDelivery(d *delivery.Delivery, s *settings.Settings, to string, at time.Time) Message {
 	e := d.Event
 	m := Message{
-		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: to, Date: d.Accepted.In(s.Email.Location),
-		ID:      Identity("mail", d.Key(), strings.ToLower(to)),
-		Headers: []render.Header{{Name: "Auto-Submitted", Value: "auto-generated"}, {Name: "X-Outbound-Event-Id", Value: e.Key()}},
-		Text:    render.NewMail(e, s.Types[e.Type], Options(d.Recipient.Email, e, s)),
+		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: to, Date: at.In(s.Email.Location),
+		ID: Identity("mail", d.Key(), strings.ToLower(to)),
+		Headers: []render.Header{{Name: "X-Outbound-Event-Id", Value: e.Key()},
+			{Name: "X-Outbound-Event-Time", Value: e.Time.UTC().Format(time.RFC3339)}},
+		Text: render.NewMail(e, s.Types[e.Type], Options(d.Recipient.Email, e, s)),
 	}
 	if e.Session != "" {
 		m.Thread = Identity("session", e.Appliance, e.Session)

@@ -30,7 +30,8 @@ type Email struct {
 type Message struct {
 	// From and FromName are the sender, To is the one address.
 	From, FromName, To string
-	Date               time.Time
+	// Date is when it is sent.
+	Date time.Time
 	// ID is the left side of the Message-ID; Thread that of the mail which those of a thread answer, empty: none. See Identity.
 	ID, Thread string
 	// Headers are further ones. Names and values are ours, never an event's as it is.
@@ -73,6 +74,9 @@ func Write(m Message) (*Email, error) {
 		msg.SetGenHeader(mail.HeaderReferences, thread)
 		msg.SetGenHeader(mail.HeaderInReplyTo, thread)
 	}
+	for _, h := range quiet() {
+		msg.SetGenHeader(mail.Header(h.Name), h.Value)
+	}
 	for _, h := range m.Headers {
 		msg.SetGenHeader(mail.Header(h.Name), h.Value)
 	}
@@ -88,6 +92,12 @@ func Write(m Message) (*Email, error) {
 		return nil, &SenderError{fmt.Errorf("write the email: %w", err)}
 	}
 	return &Email{From: from, To: to, UTF8: !ascii(from) || !ascii(to), Data: b.Bytes()}, nil
+}
+
+// quiet are headers that keep machines from answering: RFC 3834, and Microsoft's [MS-OXCMAIL] 2.2.3.2.14 for Exchange, whose out-of-office
+// replies do not heed the first.
+func quiet() []render.Header {
+	return []render.Header{{Name: "Auto-Submitted", Value: "auto-generated"}, {Name: "X-Auto-Response-Suppress", Value: "All"}}
 }
 
 // Identity is the left side of a Message-ID: it tells one mail from another and says nothing about it.

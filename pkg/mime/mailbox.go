@@ -14,8 +14,9 @@ import (
 // maxAddress is the most bytes an address may have.
 const maxAddress = 254
 
-// Mailbox checks an address as a relay is told it, and returns it with its domain in ASCII. Quoted local parts and address
-// literals are refused: they are the way commands are smuggled into an envelope.
+// Mailbox checks an address as a relay is told it, and returns it with its domain in ASCII (RFC 5891), which every relay takes; a local
+// part beyond ASCII needs SMTPUTF8. Quoted local parts and address literals are refused: they are the way commands are smuggled into an
+// envelope.
 func Mailbox(address string) (string, error) {
 	if len(address) > maxAddress {
 		return "", fmt.Errorf("an address has more than %d bytes", maxAddress)
@@ -29,9 +30,11 @@ func Mailbox(address string) (string, error) {
 		return "", errors.New("an address is not of the form name@domain")
 	}
 	local, domain, _ := strings.Cut(address, "@")
-	domain, err := idna.Lookup.ToASCII(domain)
-	if err != nil || domain == "" {
-		return "", errors.New("an address has no usable domain")
+	if !ascii(domain) {
+		var err error
+		if domain, err = idna.Lookup.ToASCII(domain); err != nil {
+			return "", errors.New("an address has no usable domain")
+		}
 	}
 	return local + "@" + domain, nil
 }

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
 
 	"github.com/outbound-events/outbound/pkg/trust"
 )
@@ -136,12 +139,18 @@ func looksNumeric(label string) bool {
 // CheckCAPEM reports why a text is no set of certificates to verify a server with that can be used now, or nil.
 func CheckCAPEM(text string, now time.Time) error { return trust.Check(text, now) }
 
+// maxAddress is the most bytes an address may have (RFC 5321 4.5.3.1.3).
+const maxAddress = 254
+
 // CheckAddress reports why a text is no plain mail address (`ops@example.com`), or nil. Quoted local parts, domain
-// literals and display names are refused since mail programs have been led astray by each of them.
+// literals and display names are none. Other letters than ASCII may stand in the domain (RFC 5890) and before the @ (RFC 6531).
 func CheckAddress(s string) error {
+	if len(s) > maxAddress {
+		return fmt.Errorf("has more than %d bytes", maxAddress)
+	}
 	for _, r := range s {
-		if r <= ' ' || r > '~' {
-			return errors.New("contains spaces, control characters or non-ASCII characters: use the xn-- form of the domain")
+		if r == ' ' || r == utf8.RuneError || !unicode.IsPrint(r) {
+			return errors.New("contains spaces, or characters that can't be printed: remove them")
 		}
 	}
 	if strings.ContainsAny(s, `"<>()[],;:\`) {
@@ -156,7 +165,19 @@ func CheckAddress(s string) error {
 	if len(local) > 64 {
 		return errors.New("has more than 64 characters before the @")
 	}
-	return checkDomain(domain)
+	ascii, err := asciiDomain(domain)
+	if err != nil {
+		return fmt.Errorf("has the domain %q, which is not valid: %w", domain, err)
+	}
+	return checkDomain(ascii)
+}
+
+// asciiDomain is a domain as DNS has it. One in ASCII stays as it is.
+func asciiDomain(domain string) (string, error) {
+	if !strings.ContainsFunc(domain, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return domain, nil
+	}
+	return idna.Lookup.ToASCII(domain)
 }
 
 func checkDomain(domain string) error {
@@ -180,12 +201,16 @@ func isAlphanumeric(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
-// SameAddress is what two mail addresses that reach one mailbox have in common: the domain's case does not count, the local
-// part's does.
+// SameAddress is what two mail addresses that reach one mailbox have in common: the domain's case and form do not count, the local
+// part's do.
 func SameAddress(s string) string {
 	at := strings.LastIndexByte(s, '@')
 	if at < 0 {
 		return s
 	}
-	return s[:at] + strings.ToLower(s[at:])
+	domain := s[at+1:]
+	if ascii, err := asciiDomain(domain); err == nil {
+		domain = ascii
+	}
+	return s[:at+1] + strings.ToLower(domain)
 }

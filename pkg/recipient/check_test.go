@@ -69,7 +69,8 @@ func TestCheckURL(t *testing.T) {
 }
 
 func TestCheckAddress(t *testing.T) {
-	for _, ok := range []string{"ops@example.com", "a.b+c@sub.example.com", "o'neil_x@xn--bcher-kva.example", "root@localhost"} {
+	for _, ok := range []string{"ops@example.com", "a.b+c@sub.example.com", "o'neil_x@xn--bcher-kva.example", "root@localhost",
+		"ops@exämple.com", "jörg@example.com", "用户@例子.example", "ops@Bücher.example"} {
 		if err := recipient.CheckAddress(ok); err != nil {
 			t.Errorf("%q: %v", ok, err)
 		}
@@ -77,7 +78,8 @@ func TestCheckAddress(t *testing.T) {
 	for _, bad := range []string{
 		"", "ops", "@example.com", "ops@", "a@b@c", "Ops <ops@example.com>", "<ops@example.com>", `"a b"@example.com`, `"x y> ORCPT=q <z"@h.com`,
 		"a@[127.0.0.1]", "ops@example.com,b@example.com", "ops@example.com\r\nBcc: x@y", "o ps@example.com", "ops@exa mple.com",
-		"ops@exämple.com",
+		"ops@ex\u200bample.com", "o\u202eps@example.com", "o\u00a0ps@example.com", "\xff@example.com", "ops@ä..com", "ops@-ä.com",
+		strings.Repeat("ö", 33) + "@example.com",
 		"ops@-example.com", "ops@example..com", "ops@.example.com", "ops@example.com.", "ops(comment)@example.com", ".ops@example.com",
 		"ops\x00@example.com",
 		strings.Repeat("x", 65) + "@example.com", "ops@" + strings.Repeat("x", 64) + ".com",
@@ -89,6 +91,9 @@ func TestCheckAddress(t *testing.T) {
 	if recipient.SameAddress("Ops@EXAMPLE.com") != recipient.SameAddress("Ops@example.com") ||
 		recipient.SameAddress("Ops@a") == recipient.SameAddress("ops@a") {
 		t.Error("the domain's case counts, or the local part's does not")
+	}
+	if recipient.SameAddress("ops@BÜCHER.example") != recipient.SameAddress("ops@xn--bcher-kva.example") {
+		t.Error("two forms of a domain are two mailboxes")
 	}
 }
 

@@ -33,6 +33,12 @@ type interceptors struct {
 }
 
 func newInterceptors(o ServerOptions) *interceptors {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Authenticator == nil {
+		o.Authenticator = Tokens{}
+	}
 	g := &interceptors{auth: o.Authenticator, log: o.Logger, rules: Rules(), rows: o.Errors, exempt: o.HandlerValidates, stop: o.Stop}
 	g.validate, g.broken = NewValidator()
 	return g

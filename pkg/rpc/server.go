@@ -52,12 +52,6 @@ const (
 // NewServer makes a server with health and reflection. Each call meets, in this order: panic to INTERNAL, trace, deadline,
 // authentication and authorisation (see Rules), validation, the error table.
 func NewServer(o ServerOptions) *grpc.Server {
-	if o.Logger == nil {
-		o.Logger = slog.Default()
-	}
-	if o.Authenticator == nil {
-		o.Authenticator = Tokens{}
-	}
 	if o.MaxMessage == 0 {
 		o.MaxMessage = defaultMaxMessage
 	}

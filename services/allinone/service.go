@@ -55,10 +55,12 @@ type runtime struct {
 	broker    *embed.Server
 	server    *grpc.Server
 	local     *rpc.Local
-	stop      chan struct{}
-	watch     *configclient.Client
-	intake    *ingest.Service
-	group     process.Group
+	// publish hands events of POST /v1/events to intake.
+	publish *rpc.Direct
+	stop    chan struct{}
+	watch   *configclient.Client
+	intake  *ingest.Service
+	group   process.Group
 	// core is the connection of what has none of its own.
 	core *bus.Conn
 	// store watches whether the broker stores what it is given.
@@ -121,11 +123,14 @@ func (r *runtime) open(ctx context.Context) (err error) {
 		return fmt.Errorf("--nats: %w", err)
 	}
 	r.broker, err = r.start(embed.Options{StoreDir: filepath.Join(r.o.Data, folderBroker), Host: host, Port: port,
-		SyncAlways: r.o.Sync == SyncAlways, Logger: r.telemetry.Logger})
+		GroupSync: r.o.Sync == SyncAlways, Logger: r.telemetry.Logger})
 	if err != nil {
 		return brokerFault(r.o, err)
 	}
 	r.onClose(r.shutdown)
+	if d := r.broker.Disk(); d != nil {
+		r.telemetry.Syncs(d.Syncs)
+	}
 	return removeEndpoints(r.o.Data)
 }
 
@@ -156,8 +161,13 @@ func brokerFault(o Options, err error) error {
 
 // connect opens a connection of its own to the broker, as each service has one when it runs alone.
 func (r *runtime) connect(ctx context.Context, name string) (*bus.Conn, error) {
-	c, err := bus.Connect(ctx, bus.Options{Name: "outbound " + name, User: embed.CoreUser, Password: r.broker.CorePassword(),
-		InProcess: r.broker, Relaxed: r.o.Sync == SyncInterval, Clock: process.Clock()})
+	o := bus.Options{Name: "outbound " + name, User: embed.CoreUser, Password: r.broker.CorePassword(), InProcess: r.broker,
+		Relaxed: r.o.Sync == SyncInterval, Clock: process.Clock(),
+		Notice: func(text string) { r.notices.Set("broker."+name, text) }}
+	if d := r.broker.Disk(); d != nil {
+		o.Disk = d
+	}
+	c, err := bus.Connect(ctx, o)
 	if err != nil {
 		return nil, err
 	}

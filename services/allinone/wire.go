@@ -2,7 +2,6 @@ package allinone
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -163,12 +162,13 @@ func (r *runtime) senders(ctx context.Context) error {
 // serve answers gRPC, on the network and inside this process.
 func (r *runtime) serve(settings *config.Service, past *history.Service, intake *ingest.Service) {
 	tokens := rpc.Authenticators{r.secrets.tokens, ingest.NewApplianceTokens(r.watch), settings.Tokens()}
-	r.server = rpc.NewServer(rpc.ServerOptions{Authenticator: tokens, Logger: r.telemetry.Logger, Stop: r.stop,
-		HandlerValidates: config.HandlerValidates()})
+	o := rpc.ServerOptions{Authenticator: tokens, Logger: r.telemetry.Logger, Stop: r.stop, HandlerValidates: config.HandlerValidates()}
+	r.server, r.publish = rpc.NewServer(o), rpc.NewDirect(o)
 	settings.Register(r.server)
 	outboundv1.RegisterDeliveryServiceServer(r.server, past.Deliveries())
 	outboundv1.RegisterStatusServiceServer(r.server, past.Status())
 	outboundv1.RegisterEventServiceServer(r.server, events{EventServiceServer: past.Events(), intake: intake})
+	outboundv1.RegisterEventServiceServer(r.publish, events{EventServiceServer: past.Events(), intake: intake})
 	r.local.Serve(r.server)
 	r.group.Add("gRPC", func(ctx context.Context) error {
 		context.AfterFunc(ctx, func() { close(r.stop) })
@@ -191,18 +191,12 @@ func (r *runtime) front(core *bus.Conn, intake *ingest.Service) error {
 	}
 	r.onClose(func() { _ = signed.Close() })
 	ops := process.Ops{Metrics: r.telemetry.MetricsHandler(), Checks: []process.Check{
-		{Name: "broker", Ask: func(context.Context) error {
-			if !core.Connected() {
-				return errors.New("not connected to the broker")
-			}
-			return nil
-		}},
-		{Name: "store", Ask: func(context.Context) error { return r.store.Err() }},
+		{Name: "broker", Ask: func(context.Context) error { return core.Ready() }},
 		{Name: "intake", Ask: intake.Ready},
 		{Name: "store", Ask: func(context.Context) error { return r.store.Err() }},
 	}}
 	web, err := console.New(r.o.Console, console.Deps{
-		Config: conn, Ingest: conn, History: conn, Signed: console.Neighbours{Config: signed, Ingest: signed, History: signed},
+		Config: conn, Ingest: conn, History: conn, Publish: r.publish, Signed: console.Neighbours{Config: signed, Ingest: signed, History: signed},
 		Ops: ops, Listener: r.http, Logger: r.telemetry.Logger, Version: process.Version(), FirstStart: r.firstStart,
 	})
 	if err != nil {

@@ -51,6 +51,8 @@ type fixture struct {
 	conn *grpc.ClientConn
 	// notices take those of the service that is run next.
 	notices *notice.Board
+	// hold is the lease's of the service that is run next, if there is one.
+	hold func(context.Context) error
 	// service is the service itself, which also tells whose a token is.
 	service *config.Service
 }
@@ -88,7 +90,8 @@ func (h *fixture) run(adapt ...func(*config.Options)) {
 	}
 	conn := cmp.Or(h.own, h.bus)
 	publisher := bus.NewPublisher(conn)
-	s, err := config.New(o, config.Deps{Bus: conn, Publisher: publisher, Sealer: h.sealer, Resolver: h.resolver, Notices: h.notices})
+	s, err := config.New(o, config.Deps{Bus: conn, Publisher: publisher, Sealer: h.sealer, Resolver: h.resolver, Notices: h.notices,
+		Hold: h.hold})
 	if err != nil {
 		h.t.Fatal(err)
 	}

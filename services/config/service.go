@@ -80,6 +80,8 @@ type Deps struct {
 	Logger *slog.Logger
 	// Notices take what people must know. Nil: nobody is told.
 	Notices *notice.Board
+	// Hold returns nil if this process, and no other, may change something now. Nil: there is no other.
+	Hold func(ctx context.Context) error
 }
 
 // Service is the config service. Register adds its gRPC services to a server; Run keeps streams and consumers up to date.
@@ -131,7 +133,8 @@ func New(o Options, d Deps) (*Service, error) {
 	}
 	s := &Service{
 		options: o, deps: d, rules: rules, guard: guard, filters: filters,
-		recipientsKV: store.NewKV(d.Bus, bus.BucketRecipients), settingsKV: store.NewKV(d.Bus, bus.BucketSettings),
+		recipientsKV: store.NewKV(d.Bus, bus.BucketRecipients, d.Hold),
+		settingsKV:   store.NewKV(d.Bus, bus.BucketSettings, d.Hold),
 	}
 	s.wire()
 	return s, nil
@@ -140,7 +143,7 @@ func New(o Options, d Deps) (*Service, error) {
 // wire makes the parts of the service on the buckets.
 func (s *Service) wire() {
 	d := s.deps
-	consumers := reconcile.NewConsumers(d.Bus, store.NewRecipients(s.recipientsKV), d.Logger)
+	consumers := reconcile.NewConsumers(d.Bus, store.NewRecipients(s.recipientsKV), d.Logger, d.Hold)
 	s.live = s.newResources(stores{recipients: s.recipientsKV, settings: s.settingsKV}, consumers, s.prechecker())
 	s.access = access.New(store.NewParts(s.settingsKV), s.rules, d.Bus.Now)
 	s.backups = backups.New(backups.Deps{

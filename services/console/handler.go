@@ -47,7 +47,11 @@ func newHandler(o Options, d Deps, methods account.SignInMethods, stop <-chan st
 	mux.Handle("GET /openapi.json", content("application/json", openapi.Document()))
 	process.Ops{Checks: slices.Concat(d.Ops.Checks, neighbours(d)), Metrics: d.Ops.Metrics}.Register(mux)
 	// Events are not decoded here, so that ingest validates and records the original bytes.
-	mux.Handle(eventhttp.Pattern, eventhttp.New(outboundv1.NewEventServiceClient(rpc.FailFast(d.Ingest))))
+	publish := d.Publish
+	if publish == nil {
+		publish = rpc.FailFast(d.Ingest)
+	}
+	mux.Handle(eventhttp.Pattern, eventhttp.New(outboundv1.NewEventServiceClient(publish)))
 	mux.Handle("/v1/", rest)
 	mux.Handle("/", pages)
 	return withSecurityHeaders(mux), nil

@@ -98,6 +98,8 @@ func (n Neighbours) complete() bool { return n.Config != nil && n.Ingest != nil 
 type Deps struct {
 	// Config, Ingest and History must not send a token: REST requests forward the token of the caller.
 	Config, Ingest, History grpc.ClientConnInterface
+	// Publish takes the events of POST /v1/events, where ingest is in this process. Nil: Ingest.
+	Publish grpc.ClientConnInterface
 	// Signed send the services' token: the pages use them to act for the signed-in user. Without them, users sign in with tokens only.
 	Signed Neighbours
 	// Listener accepts the requests. Run closes it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/settings"
@@ -32,11 +33,14 @@ func NewLimitedSender(t testing.TB, o Options, settings settingsSource, limiter 
 // SettingsChanged tells a sender what the config client tells a service.
 func SettingsChanged(s delivery.Sender) { s.(*sender).settingsChanged() }
 
-// Compose writes the mail of a delivery to one address.
+// Compose writes the mail of a delivery to one address, sent when its event was accepted.
 func Compose(d *delivery.Delivery, s *settings.Settings, to string) ([]byte, error) {
-	l, err := mailTo(d, s, to)
+	l, err := mailTo(d, s, to, d.Accepted)
 	if err != nil {
 		return nil, err
 	}
 	return l.Data, nil
 }
+
+// TouchEvery sets how often a service tells the broker of what is under way.
+func TouchEvery(s *Service, every time.Duration) { s.touchEvery = every }

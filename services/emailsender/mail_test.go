@@ -33,7 +33,7 @@ func settingsForMails() *settings.Settings {
 func headersOf() []string {
 	return []string{
 		"Auto-Submitted", "Content-Transfer-Encoding", "Content-Type", "Date", "From", "In-Reply-To", "Message-Id", "Mime-Version",
-		"References", "Subject", "To", "X-Outbound-Event-Id",
+		"References", "Subject", "To", "X-Auto-Response-Suppress", "X-Outbound-Event-Id", "X-Outbound-Event-Time",
 	}
 }
 

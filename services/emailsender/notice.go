@@ -10,6 +10,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/queue"
+	"github.com/outbound-events/outbound/pkg/delivery/lease"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/mime"
@@ -35,12 +36,16 @@ type notifier struct {
 	send   *sender
 	conn   *bus.Conn
 	health *control.HealthStore
+	// touchEvery is how often the broker is told of the mail that is under way.
+	touchEvery time.Duration
+	// grace is how long the mail under way may go on once mails are taken no more.
+	grace time.Duration
 	// up is since when the relay is seen to work; zero: it was not, or did not when it was last asked.
 	up time.Time
 }
 
 func newNotifier(s *Service) *notifier {
-	return &notifier{send: s.send, conn: s.deps.Bus, health: control.NewHealthStore(s.deps.Bus)}
+	return &notifier{send: s.send, conn: s.deps.Bus, health: control.NewHealthStore(s.deps.Bus), touchEvery: s.touchEvery, grace: s.o.Grace}
 }
 
 // start mails until ctx ends. stop waits for the mail that is under way.
@@ -77,6 +82,8 @@ func (t *notifier) take(ctx context.Context) error {
 		err := notices.Pull(ctx, noticePull, func(n queue.Notice) {
 			finish, cancel := t.conn.WithoutCancel(ctx)
 			defer cancel()
+			// A slow relay may take minutes, a stop may not.
+			defer context.AfterFunc(ctx, func() { time.AfterFunc(t.grace, cancel) })()
 			t.notice(finish, n)
 		})
 		if err != nil {
@@ -104,7 +111,9 @@ func (t *notifier) notice(ctx context.Context, n queue.Notice) {
 		_ = n.Settler.Ack()
 		return
 	}
+	stop := lease.Touch(n.Settler, &n.Lease, t.touchEvery)
 	err := t.mail(ctx, now, noticeSettling*interval)
+	stop()
 	var never *addressError
 	switch {
 	case err == nil:
@@ -164,7 +173,7 @@ var errSettling = errors.New("the relay works again: waiting for the next result
 // mail mails a notice to its address. A notice that the relay itself fails is mailed only if that is still so after the relay has
 // worked for a while.
 func (t *notifier) mail(ctx context.Context, n health.Notice, settling time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, t.send.timeout)
+	ctx, cancel := t.send.within(ctx)
 	defer cancel()
 	up := t.up
 	t.up = time.Time{}
@@ -194,7 +203,7 @@ func (s *sender) open(ctx context.Context, n health.Notice) (*relay.Conn, *mime.
 	if now.SMTP.Host == "" || now.SMTP.FromAddress == "" {
 		return nil, nil, errors.New("no SMTP relay or from address is configured")
 	}
-	l, err := composeNotice(n, now)
+	l, err := composeNotice(n, now, s.now())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -205,12 +214,12 @@ func (s *sender) open(ctx context.Context, n health.Notice) (*relay.Conn, *mime.
 	return c, l, nil
 }
 
-// composeNotice writes the mail of a notice. It is pure; a notice gives the same mail each time.
-func composeNotice(n health.Notice, s *settings.Settings) (*mime.Email, error) {
+// composeNotice writes the mail of a notice, sent at a time. It is pure; but for its date a notice gives the same mail each time.
+func composeNotice(n health.Notice, s *settings.Settings, at time.Time) (*mime.Email, error) {
 	l, err := mime.Write(mime.Message{
-		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: n.To, Date: n.At.In(s.Email.Location),
+		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: n.To, Date: at.In(s.Email.Location),
 		ID: mime.Identity("notice", n.ID), Thread: mime.Identity("notices", n.Thread),
-		Headers: []render.Header{{Name: "Auto-Submitted", Value: "auto-generated"}, {Name: "X-Outbound-Notice", Value: string(n.Kind)}},
+		Headers: []render.Header{{Name: "X-Outbound-Notice", Value: string(n.Kind)}},
 		Text:    render.NewNotice(n, s.Email.Location),
 	})
 	var ours *mime.SenderError

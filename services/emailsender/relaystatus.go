@@ -31,13 +31,15 @@ type relayHealth struct {
 	// accepted reports that an email was accepted since the last store.
 	accepted bool
 	relay    relay.Relay
-	changed  chan struct{}
+	// news receives a value when the relay does otherwise than before.
+	news chan struct{}
+	line string
 	// now is the clock that all senders share.
 	now func() time.Time
 }
 
 func newRelayHealth(now func() time.Time) *relayHealth {
-	return &relayHealth{changed: make(chan struct{}, 1), now: now}
+	return &relayHealth{news: make(chan struct{}, 1), now: now}
 }
 
 // saw notes how the relay did. See relay.PoolOptions.
@@ -50,11 +52,26 @@ func (s *relayHealth) saw(r relay.Relay, f *relay.Failure, accepted bool) {
 	s.accepted = s.accepted || accepted
 	s.last = &health.RelayAttempts{At: s.now(), Line: line, Accepted: s.accepted}
 	s.relay = r
+	other := line != s.line
+	s.line = line
 	s.mu.Unlock()
+	if !other {
+		return
+	}
 	select {
-	case s.changed <- struct{}{}:
+	case s.news <- struct{}{}:
 	default:
 	}
+}
+
+// trouble is what is wrong with a relay, as far as this process saw it last; empty if nothing is.
+func (s *relayHealth) trouble(r relay.Relay) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.relay != r || s.line == health.RelayOK {
+		return ""
+	}
+	return s.line
 }
 
 // take returns and clears the result to store, if there is one.
@@ -113,18 +130,47 @@ func (s *Service) watchRelay(ctx context.Context) (stop func()) {
 func (k *relayMonitor) run(ctx context.Context) {
 	tick := time.NewTicker(k.s.o.StatusTick)
 	defer tick.Stop()
+	var wg sync.WaitGroup
+	var probing *relayProbe
 	for ctx.Err() == nil {
 		k.write(ctx)
-		k.probe(ctx)
+		if probing != nil && probing.etag != k.s.send.settings.Settings().SMTP.Etag {
+			probing.stop()
+		}
+		if probing == nil {
+			if probing = k.due(ctx); probing != nil {
+				wg.Go(probing.run)
+			}
+		}
 		select {
 		case <-ctx.Done():
+		case <-probing.ended():
+			probing = nil
 		case <-k.changed:
+		case <-k.s.relayHealth.news:
 		case <-tick.C:
 		}
 	}
+	wg.Wait()
 	last, cancel := k.s.deps.Bus.WithoutCancel(ctx)
 	defer cancel()
 	k.write(last)
+}
+
+// relayProbe is a probe under way, of some settings.
+type relayProbe struct {
+	etag string
+	run  func()
+	stop context.CancelFunc
+	end  chan struct{}
+}
+
+// ended is closed at the end of a probe, if there is one.
+func (p *relayProbe) ended() <-chan struct{} {
+	if p == nil {
+		return nil
+	}
+	return p.end
 }
 
 // write writes what was seen since the last time. What says nothing new is written now and then alone.
@@ -174,27 +220,32 @@ func (k *relayMonitor) change(ctx context.Context, f func(health.Relay) (health.
 	}
 }
 
-// probe looks at the relay itself, if it is time and none of the other senders does.
-func (k *relayMonitor) probe(ctx context.Context) {
+// due claims a probe of the relay, if it is time and none of the other senders does, and returns it; else nil. A probe takes as long as
+// the relay does, so what is seen meanwhile, as that it hangs, is written beside it; one of settings that have changed ends at once.
+func (k *relayMonitor) due(ctx context.Context) *relayProbe {
 	smtp := k.s.send.settings.Settings().SMTP
 	now := k.s.deps.Bus.Now()
 	if smtp.Host == "" || !k.written.ProbeDue(now, k.s.o.ProbeEvery, smtp.Etag) {
-		return
+		return nil
 	}
-	mine := false
+	mine, most := false, probeTimeout
+	if t := k.s.o.Timeout; t > 0 {
+		most = min(most, t)
+	}
 	err := k.change(ctx, func(r health.Relay) (health.Relay, bool) {
 		mine = r.ProbeDue(now, k.s.o.ProbeEvery, smtp.Etag)
-		r.Probing = now.Add(k.s.o.Timeout + probeReserve)
-		return r, mine
+		return r.Claimed(smtp.Etag, now.Add(most+probeReserve)), mine
 	})
 	if err != nil || !mine {
-		return
+		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, k.s.o.Timeout)
-	defer cancel()
-	if f := k.s.send.pool.Probe(ctx, relay.Of(smtp, k.s.send.hello)); f != nil && f.Limited() {
-		// Emails are in flight on all connections and will show the status.
-		return
+	ctx, stop := context.WithTimeout(ctx, most)
+	p := &relayProbe{etag: smtp.Etag, stop: stop, end: make(chan struct{})}
+	p.run = func() {
+		defer close(p.end)
+		defer stop()
+		// While mails are in flight on all connections there is no probe, and they will show the status.
+		_ = k.s.send.pool.Probe(ctx, relay.Of(smtp, k.s.send.hello))
 	}
-	k.write(ctx)
+	return p
 }

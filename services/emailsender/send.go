@@ -41,12 +41,20 @@ func (*sender) Judge(d *delivery.Delivery, o delivery.Outcome) delivery.Verdict 
 // only to the remaining ones.
 func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcome {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	ctx, cancel := s.within(ctx)
 	defer cancel()
 	a := &attempt{d: d, settings: s.settings.Settings(), progress: addresses.Read(d.Progress),
 		out: delivery.Outcome{Began: s.now(), Fault: delivery.FaultNone}}
 	s.send(ctx, a)
 	return a.outcome(time.Since(began))
+}
+
+// within bounds an attempt, if the options do. The limits of each step hold in any case.
+func (s *sender) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, s.timeout)
 }
 
 // send mails the addresses that are left, as far as it comes.
@@ -80,7 +88,7 @@ func (s *sender) send(ctx context.Context, a *attempt) {
 		}
 		a.begun = a.begun || !f.Limited()
 		a.failed(l.hash, f)
-		if !f.OfAddress() {
+		if !f.GoesOn() {
 			return
 		}
 	}
@@ -108,7 +116,7 @@ func (a *attempt) compose(left []string) []addressed {
 	var letters []addressed
 	for _, to := range left {
 		hash := addresses.Hash(a.d.Recipient.ID, to)
-		l, err := mailTo(a.d, a.settings, to)
+		l, err := mailTo(a.d, a.settings, to, a.out.Began)
 		var ours *mime.SenderError
 		switch {
 		case errors.As(err, &ours):
@@ -137,7 +145,8 @@ func (a *attempt) accepted(hash string) {
 // codeAccepted is the reply to a mail that the relay takes.
 const codeAccepted = 250
 
-// failed notes a failure: of an address if the relay spoke of it, else of the attempt.
+// failed notes a failure: of an address if the relay spoke of it, else of the attempt. An address that the relay was asked for and
+// refused for what we are is put off.
 func (a *attempt) failed(hash string, f *relay.Failure) {
 	if f.Limited() {
 		a.out.RetryAfter, a.out.Detail = f.Wait, f.Error()
@@ -147,6 +156,9 @@ func (a *attempt) failed(hash string, f *relay.Failure) {
 		a.replies = append(a.replies, fmt.Sprintf("%s: %d %s", f.Step, f.Code, f.Reply))
 	}
 	if !f.OfAddress() {
+		if f.GoesOn() {
+			a.progress.Deferred[hash] = f.Code
+		}
 		fault := f.Fault
 		if fault == delivery.FaultShutdown && a.begun {
 			// A mail was under way, so this counts as an attempt.

@@ -180,9 +180,14 @@ func TestAMailThatIsCutAfterItsDataComesAgainAsTheSameMail(t *testing.T) {
 	v, _ = try(t, s, d)
 	want(t, v, delivery.Delivered, reasons.OK)
 	mails := srv.Mails()
-	if len(mails) != 2 || mails[0].Header.Get("Message-Id") == "" || !bytes.Equal(mails[0].Raw, mails[1].Raw) {
+	if len(mails) != 2 || mails[0].Header.Get("Message-Id") == "" || !bytes.Equal(undated(mails[0]), undated(mails[1])) {
 		t.Fatalf("want the same mail twice, got %d", len(mails))
 	}
+}
+
+// undated is a mail without its date, which is that of the attempt.
+func undated(m smtptest.Mail) []byte {
+	return bytes.Replace(m.Raw, []byte("Date: "+m.Header.Get("Date")+"\r\n"), nil, 1)
 }
 
 func TestConnectionsAreUsedAgain(t *testing.T) {

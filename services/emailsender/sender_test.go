@@ -2,6 +2,7 @@ package emailsender_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -10,6 +11,8 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
+	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/smtptest"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -38,7 +41,7 @@ func (s *fixedSettings) change(f func(*settings.SMTP)) {
 }
 
 // relayOf is the settings for a server without encryption and sign-in.
-func relayOf(s *smtptest.Server) *fixedSettings {
+func relayOf(s mailServer) *fixedSettings {
 	return settingsFor(s.Host(), s.Port())
 }
 
@@ -113,4 +116,24 @@ func counts(t *testing.T, s *smtptest.Server, want map[string]int) {
 			t.Errorf("%s got %d mails, want %d", address, got, n)
 		}
 	}
+}
+
+// sealer seals what the config service tells.
+func sealer(t *testing.T) *secret.Sealer {
+	t.Helper()
+	s, err := secret.LoadOrCreateKey(filepath.Join(t.TempDir(), "seal.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// sealed is the relay's password.
+func sealed(t *testing.T, s *secret.Sealer) []byte {
+	t.Helper()
+	out, err := s.Seal([]byte(password), credential.SecretSMTPPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }

@@ -33,7 +33,8 @@ type Options struct {
 	// Connections is how many connections to the relay there are at most, and so how many mails are under way at once, whatever
 	// maxConnections of the settings says. No recipient uses more than a quarter of them, but always one.
 	Connections int `yaml:"connections"`
-	// Timeout is how long one attempt may take: connecting, signing in, and a mail to each address that is left.
+	// Timeout is how long one attempt may take: connecting, signing in, and a mail to each address that is left. 0: as long as the steps
+	// may take, each by itself (RFC 5321 4.5.3.2). A shorter one can have a mail sent again that a slow relay has taken.
 	Timeout time.Duration `yaml:"timeout"`
 	// IdleTimeout is how long a connection is kept for the next mail.
 	IdleTimeout time.Duration `yaml:"idleTimeout"`
@@ -51,16 +52,23 @@ type Options struct {
 	ProbeEvery time.Duration `yaml:"probeEvery"`
 }
 
-// DefaultOptions use as many connections as the settings may ask for, each kept for half a minute, and probe every minute.
+// DefaultOptions use as many connections as the settings may ask for, each kept for half a minute, wait for a relay as RFC 5321 says, and
+// probe every minute.
 func DefaultOptions() Options {
 	return Options{
-		Connections: 20, Timeout: 30 * time.Second, IdleTimeout: 30 * time.Second, Window: delivery.DefaultWindow, Grace: delivery.DefaultGrace,
+		Connections: 20, IdleTimeout: 30 * time.Second, Window: delivery.DefaultWindow, Grace: delivery.DefaultGrace,
 		StatusTick: time.Second, ProbeEvery: time.Minute,
 	}
 }
 
-// settleReserve is what a delivery needs beside its attempt, at most: 5 s for a slot, and as long for its record.
-const settleReserve = 10 * time.Second
+const (
+	// maxTimeout bounds Timeout.
+	maxTimeout = 30 * time.Minute
+	// touchEvery is how often the broker is told that an attempt is under way, a third of its ack wait, so that two may be lost.
+	touchEvery = bus.AckWait / 3
+	// probeTimeout bounds a probe where Timeout is longer. It holds a place that mails may need.
+	probeTimeout = 30 * time.Second
+)
 
 // Validate reports every fault at once.
 func (o Options) Validate() error {
@@ -68,10 +76,8 @@ func (o Options) Validate() error {
 	if o.Connections < 1 || o.Connections > 1000 {
 		f.Add("connections", "%d is out of range: use 1 to 1000", o.Connections)
 	}
-	if longest := bus.AckWait - settleReserve; o.Timeout <= 0 || o.Timeout > longest {
-		f.Add("timeout", "%s is out of range: use more than 0 and at most %s, so that the broker (ack wait %s) does not redeliver while an "+
-			"email is sent",
-			o.Timeout, longest, bus.AckWait)
+	if o.Timeout < 0 || o.Timeout > maxTimeout {
+		f.Add("timeout", "%s is out of range: use at most %s, or 0 to wait for each step as RFC 5321 says", o.Timeout, maxTimeout)
 	}
 	if o.IdleTimeout <= 0 {
 		f.Add("idleTimeout", "%s must be more than 0", o.IdleTimeout)
@@ -116,6 +122,8 @@ type Service struct {
 	filters *filter.Cache
 	// relayHealth is how the relay did last.
 	relayHealth *relayHealth
+	// touchEvery is how often the broker is told of what is under way.
+	touchEvery time.Duration
 }
 
 // New makes the service; Run starts it.
@@ -133,7 +141,7 @@ func New(o Options, deps Deps) (*Service, error) {
 	seen := newRelayHealth(deps.Bus.Now)
 	send := newSender(o, deps.Config, relay.PoolOptions{Limiter: deps.Limiter, Seen: seen.saw, Rotated: monitor(deps.Config)})
 	send.now = deps.Bus.Now
-	return &Service{o: o, deps: deps, send: send, filters: filters, relayHealth: seen}, nil
+	return &Service{o: o, deps: deps, send: send, filters: filters, relayHealth: seen, touchEvery: touchEvery}, nil
 }
 
 // monitor has the config service keep refresh tokens that were rotated.
@@ -187,7 +195,7 @@ func (s *Service) Run(ctx context.Context) error {
 		Channel: recipient.Email, Sender: s.send, Recipients: s.deps.Config, Queue: queue.New(s.deps.Bus), Log: history,
 		Observer: observer, Since: s.deps.Bus.Since, Now: s.deps.Bus.Now, Slots: s.o.Connections, Window: s.o.Window,
 		Grace: s.o.Grace, Silent: s.deps.Bus.Silent(), Matches: s.filters.Matches, Freshness: s.deps.Config,
-		Storable: s.deps.Bus.Storable,
+		Storable: s.deps.Bus.Storable, TouchEvery: s.touchEvery,
 	})
 	if err != nil {
 		return fmt.Errorf("create the email sender's engine: %w", err)

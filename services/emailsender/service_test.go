@@ -33,6 +33,8 @@ type configService struct {
 	outboundv1.UnimplementedSettingsServiceServer
 	recipient *outboundv1.Recipient
 	settings  *outboundv1.WatchSettingsResponse
+	// changes are told as they come, after settings.
+	changes chan *outboundv1.WatchSettingsResponse
 	// kept are the refresh tokens that were handed back.
 	kept chan *outboundv1.KeepRelayTokenRequest
 }
@@ -61,11 +63,23 @@ func (c *configService) WatchRecipients(_ *outboundv1.WatchRecipientsRequest,
 
 func (c *configService) WatchSettings(_ *outboundv1.WatchSettingsRequest,
 	s grpc.ServerStreamingServer[outboundv1.WatchSettingsResponse]) error {
-	if err := s.Send(c.settings); err != nil {
-		return err
+	next := c.settings
+	for {
+		if err := s.Send(next); err != nil {
+			return err
+		}
+		select {
+		case next = <-c.changes:
+		case <-s.Context().Done():
+			return nil
+		}
 	}
-	<-s.Context().Done()
-	return nil
+}
+
+// mailServer is where a relay of a test listens.
+type mailServer interface {
+	Host() string
+	Port() int
 }
 
 // watcher waits for what becomes of deliveries.
@@ -81,7 +95,7 @@ func (w watcher) next(t *testing.T) delivery.Report {
 }
 
 // start runs a service on a broker of its own until the end of the test.
-func start(t *testing.T, srv *smtptest.Server, seen watcher, change ...func(*outboundv1.Recipient)) *bus.Conn {
+func start(t *testing.T, srv mailServer, seen watcher, change ...func(*outboundv1.Recipient)) *bus.Conn {
 	t.Helper()
 	return open(t, srv, fixture{seen: seen, options: options(), adapt: func(c *configService) {
 		for _, f := range change {
@@ -100,10 +114,12 @@ type fixture struct {
 	sealer  *secret.Sealer
 	// adapt changes what the config service tells.
 	adapt func(*configService)
+	// touchEvery is how often the broker is told of what is under way; 0: as in service.
+	touchEvery time.Duration
 }
 
 // open runs a service until the end of the test.
-func open(t *testing.T, srv *smtptest.Server, w fixture) *bus.Conn {
+func open(t *testing.T, srv mailServer, w fixture) *bus.Conn {
 	t.Helper()
 	fake := &configService{
 		recipient: &outboundv1.Recipient{Id: "ops", DisplayName: "Ops", Enabled: new(true), EventTypes: []string{"support_conference_end"},
@@ -134,6 +150,9 @@ func open(t *testing.T, srv *smtptest.Server, w fixture) *bus.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if w.touchEvery > 0 {
+		emailsender.TouchEvery(s, w.touchEvery)
+	}
 	addresses := fake.recipient.GetEmail().GetAddresses()
 	err = control.New(conn).EnsureConsumer(t.Context(),
 		&recipient.Recipient{ID: "ops", Enabled: true, EventTypes: []string{"support_conference_end"},
@@ -160,7 +179,8 @@ func open(t *testing.T, srv *smtptest.Server, w fixture) *bus.Conn {
 
 func TestAnEventBecomesMailsAndARecord(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
-	srv.Play(smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: {Code: 451, Message: "later"}}, Times: 1})
+	// It is asked again at once over a new connection, for the first one may carry no more.
+	srv.Play(smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: {Code: 451, Message: "later"}}, Times: 2})
 	seen := make(watcher, 16)
 	conn := start(t, srv, seen)
 

@@ -23,6 +23,8 @@ const (
 	// knowWithin is how long the latest settings are waited for: changes act within 5 s.
 	knowWithin = 5 * time.Second
 	knowPoll   = 20 * time.Millisecond
+	// answerReserve is the part of the asker's time that is left for the answer.
+	answerReserve = time.Second
 )
 
 // answerTests sends test mails when asked to, until ctx ends or stop is called, which waits for the answers under way.
@@ -47,11 +49,13 @@ func (s *Service) test(ctx context.Context, q control.TestMailQuestion) ([]contr
 		return nil, err
 	}
 	id, now := ulid.Make().String(), s.deps.Bus.Now()
+	ctx, cancel := context.WithTimeout(ctx, max(q.Within-answerReserve, answerReserve))
+	defer cancel()
 	out := make([]control.TestMailResult, len(q.To))
 	var wg sync.WaitGroup
 	for i, to := range q.To {
 		wg.Go(func() {
-			out[i] = s.send.test(ctx, settings, testMail{to: to, id: id, actor: q.Actor, at: now})
+			out[i] = s.testOne(ctx, settings, testMail{to: to, id: id, actor: q.Actor, at: now})
 		})
 	}
 	wg.Wait()
@@ -82,27 +86,29 @@ type testMail struct {
 	at            time.Time
 }
 
-// test sends one test mail and says what became of it.
-func (s *sender) test(ctx context.Context, settings *settings.Settings, t testMail) control.TestMailResult {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
+// testOne sends one test mail over a connection of its own and says what became of it. A relay that hangs before it has been given the
+// mail is given up within seconds; the relay may take its time to take the mail, as long as the asker waits.
+func (s *Service) testOne(ctx context.Context, settings *settings.Settings, t testMail) control.TestMailResult {
 	out := control.TestMailResult{Address: t.to}
 	l, err := composeTest(t, settings)
 	if err != nil {
 		out.Detail = err.Error()
 		return out
 	}
-	r := relay.Of(settings.SMTP, s.hello)
-	c, f := s.pool.Get(ctx, r)
+	r := relay.Of(settings.SMTP, s.send.hello)
+	c, f := s.send.pool.Fresh(ctx, r)
 	if f == nil {
-		defer s.pool.Put(c)
+		defer s.send.pool.Put(c)
 		f = c.Mail(ctx, relay.Mail{From: l.From, To: l.To, UTF8: l.UTF8, Data: l.Data})
 	}
 	switch {
 	case f == nil:
 		out.Accepted, out.Code, out.Detail = true, codeAccepted, "accepted by the relay"
 	case f.Limited():
-		out.Detail = fmt.Sprintf("not sent: %s: next attempt in %s", f.Error(), f.Wait.Round(time.Second))
+		out.Detail = fmt.Sprintf("not sent: %s: next attempt in %s", f.Error(), max(f.Wait, time.Second).Round(time.Second))
+		if trouble := s.relayHealth.trouble(r); trouble != "" {
+			out.Detail += "; " + trouble
+		}
 	case f.OfAddress():
 		out.Code, out.Detail = f.Code, strings.Join(strings.Fields(fmt.Sprintf("the relay responded with %d to %s: %s", f.Code, f.Step,
 			f.Reply)), " ")
@@ -117,7 +123,6 @@ func composeTest(t testMail, s *settings.Settings) (*mime.Email, error) {
 	at := t.at.In(s.Email.Location)
 	return mime.Write(mime.Message{
 		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: t.to, Date: at, ID: mime.Identity("test", t.id, strings.ToLower(t.to)),
-		Headers: []render.Header{{Name: "Auto-Submitted", Value: "auto-generated"}},
 		Text: render.Mail{Subject: "[test] Outbound can send email", Body: fmt.Sprintf(
 			"This email confirms that Outbound can send email through %s.\n\nIt was requested by %s on %s.\n", s.SMTP.Host, t.actor,
 			at.Format("2 January 2006 at 15:04:05 MST"))},

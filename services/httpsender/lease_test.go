@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/lease"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 )
 
 // over is a lease that has ended, as after the process was stopped for a while.
-func over() delivery.Lease {
-	return delivery.Lease{Since: time.Now().Add(-time.Minute), AckWait: 45 * time.Second}
+func over() lease.Lease {
+	return lease.Lease{Since: time.Now().Add(-time.Minute), AckWait: 45 * time.Second}
 }
 
 // TestNothingIsSentOnceTheLeaseIsOver counts the bytes that arrive on connections that were opened for the attempts.
@@ -56,12 +57,12 @@ func TestNothingIsSentOnceTheLeaseIsOver(t *testing.T) {
 func TestAKeptConnectionIsNotUsedOnceTheLeaseIsOver(t *testing.T) {
 	r := newReceiver(t, nil, func(http.ResponseWriter, *http.Request) {})
 	s := newSender(t)
-	for i, lease := range []delivery.Lease{{}, over(), {Since: time.Now(), AckWait: time.Hour}} {
+	for i, l := range []lease.Lease{{}, over(), {Since: time.Now(), AckWait: time.Hour}} {
 		d := deliveryTo(r.URL)
-		d.Lease = lease
+		d.Lease = l
 		_, v := attempt(t, s, d)
 		want := delivery.Delivered
-		if lease.Over() {
+		if l.Over() {
 			want = delivery.Postpone
 		}
 		if v.Kind != want {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/lease"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/render"
@@ -138,7 +139,7 @@ type flight struct {
 // payload is what is posted, and for how long it may be.
 type payload struct {
 	data  []byte
-	lease delivery.Lease
+	lease lease.Lease
 }
 
 // errOverdue breaks a request off before anything of it is sent.

@@ -181,8 +181,8 @@ func (s *Service) Ready(ctx context.Context) error {
 	if k == nil {
 		return errors.New("ingest is not running")
 	}
-	if !s.deps.Bus.Connected() {
-		return errors.New("not connected to the broker")
+	if err := s.deps.Bus.Ready(); err != nil {
+		return err
 	}
 	if f := s.deps.Bus.StoreFault(); f != nil {
 		return fmt.Errorf("events are refused (%s): %w", f.Reason, f)

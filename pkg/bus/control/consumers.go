@@ -62,10 +62,14 @@ func (c Client) ApplyConsumer(ctx context.Context, r *recipient.Recipient, pause
 	if err != nil {
 		return nil, fmt.Errorf("create consumer %s: %w", want.Durable, err)
 	}
-	if pausedAs(have.CachedInfo(), paused) {
-		return changed, nil
+	if !pausedAs(have.CachedInfo(), paused) {
+		changed = append(changed, "pause")
+		err = c.pause(ctx, want.Durable, paused)
 	}
-	return append(changed, "pause"), c.pause(ctx, want.Durable, paused)
+	if err == nil && len(changed) > 0 && c.conn.Disk != nil {
+		err = c.conn.Disk.SyncConsumer(names.StreamEvents, want.Durable)
+	}
+	return changed, err
 }
 
 func (c Client) pause(ctx context.Context, name string, want bool) error {

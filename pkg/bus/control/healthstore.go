@@ -81,14 +81,17 @@ func (s *HealthStore) Get(ctx context.Context, ch recipient.Channel, id string) 
 	if err != nil {
 		return health.Entry{}, err
 	}
-	e, err := b.KV.Get(ctx, statusKey(ch, id))
+	e, err := b.Get(ctx, statusKey(ch, id))
 	switch {
-	case errors.Is(err, jetstream.ErrKeyNotFound), errors.Is(err, jetstream.ErrKeyDeleted):
+	case errors.Is(err, wire.ErrNotFound):
 		return health.Entry{Recipient: id}, nil
 	case err != nil:
-		return health.Entry{}, b.Say("get", id, err)
+		return health.Entry{}, err
 	}
-	x, _ := statusOf(e)
+	x := health.Entry{Recipient: id, Revision: e.Revision}
+	if json.Unmarshal(e.Value, &x.Status) != nil {
+		x.Status = health.Status{} // see statusOf
+	}
 	return x, nil
 }
 
@@ -171,7 +174,11 @@ func (s *HealthStore) Notify(ctx context.Context, n health.Notice) error {
 	if err != nil {
 		return fmt.Errorf("encode notice %s: %w", n.ID, err)
 	}
-	if _, err := s.conn.JS.Publish(ctx, names.SubjectNotices+"."+string(n.Kind), value, jetstream.WithMsgID(n.ID)); err != nil {
+	ack, err := s.conn.JS.Publish(ctx, names.SubjectNotices+"."+string(n.Kind), value, jetstream.WithMsgID(n.ID))
+	if err == nil {
+		err = s.conn.Synced(names.StreamNotices, ack.Sequence)
+	}
+	if err != nil {
 		return fmt.Errorf("store notice %s: %w", n.ID, err)
 	}
 	return nil

@@ -71,10 +71,14 @@ func (c Client) PutIntakeMark(ctx context.Context, m IntakeMark) error {
 		return err
 	}
 	value, err := json.Marshal(m)
+	if err == nil {
+		// Else a start after a power loss would find that EVENTS has lost its end.
+		err = c.conn.Synced(names.StreamEvents, m.Sequence)
+	}
 	if err != nil {
 		return fmt.Errorf("store the intake checkpoint %s: %w", m.Process, err)
 	}
-	if _, err := b.KV.Put(ctx, prefixIntake+m.Process, value); err != nil {
+	if _, err := b.Put(ctx, prefixIntake+m.Process, value); err != nil {
 		return fmt.Errorf("store the intake checkpoint %s: %w", m.Process, err)
 	}
 	return nil

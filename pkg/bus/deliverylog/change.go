@@ -20,7 +20,11 @@ func (h *Log) AppendChange(ctx context.Context, rec delivery.Record, after uint6
 	if err != nil {
 		return err
 	}
-	if _, err = h.conn.JS.PublishMsg(ctx, m); wire.WrongSequence(err) {
+	ack, err := h.conn.JS.PublishMsg(ctx, m)
+	switch {
+	case err == nil:
+		err = h.conn.Synced(names.StreamHistory, ack.Sequence)
+	case wire.WrongSequence(err):
 		err = wire.ErrConflict
 	}
 	if err != nil {

@@ -4,6 +4,8 @@ package embed
 
 import (
 	"fmt"
+	"io/fs"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,4 +28,12 @@ func (s *Server) Space() (Space, error) {
 func (s *Server) FreeBytes() (uint64, error) {
 	x, err := s.Space()
 	return x.Free, err
+}
+
+// fileNumber tells a file from the one that replaces it under its name.
+func fileNumber(info fs.FileInfo) uint64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(st.Ino) //nolint:unconvert // its type differs between systems
+	}
+	return 0
 }

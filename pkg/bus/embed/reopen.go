@@ -14,12 +14,16 @@ var errReopening = errors.New("the broker's store is being opened again")
 // ErrEnded says that the broker was shut down.
 var ErrEnded = errors.New("the broker was shut down")
 
-// StoreError is the first write error that a stream keeps, or that JetStream does not run; nil: the store takes what is written.
+// StoreError is the first write error that a stream keeps, that what was written could not be synced, or that JetStream does not run; nil:
+// the store takes what is written.
 // nats-server 2.15.2 keeps the first write error of a stream until it is started again.
 func (s *Server) StoreError() error {
 	ns := s.ns.Load()
 	if ns == nil {
 		return errReopening
+	}
+	if s.disk != nil && s.disk.Err() != nil {
+		return s.disk.Err()
 	}
 	for _, x := range ns.Healthz(&server.HealthzOptions{Details: true}).Errors {
 		switch x.Type {
@@ -45,6 +49,11 @@ func (s *Server) Reopen() error {
 		end(ns)
 	}
 	s.auth.forget()
+	if s.disk != nil {
+		if err := s.disk.reset(); err != nil {
+			return fmt.Errorf("open the store in %s again: %w", s.storeDir, err)
+		}
+	}
 	if err := s.launch(); err != nil {
 		return fmt.Errorf("open the store in %s again: %w", s.storeDir, err)
 	}

@@ -35,6 +35,8 @@ const (
 	// defaultMaxStore is no bound in practice: the streams have theirs, and JetStream's own default, three quarters of the free
 	// space, would refuse to make them on a small disk.
 	defaultMaxStore = 1 << 40
+	// groupSyncInterval bounds how long what nobody waits for, as a consumer's state, is not on disk.
+	groupSyncInterval = time.Second
 )
 
 // coreAccount is where JetStream is, and what it offers to the appliances' accounts.
@@ -51,8 +53,13 @@ type Options struct {
 	// Host and Port are where appliances connect. Port 0 or -1 picks one.
 	Host string
 	Port int
-	// SyncAlways has every write reach the disk before it is acknowledged. Else that happens every two minutes.
+	// SyncAlways has every write reach the disk before the broker acknowledges it.
 	SyncAlways bool
+	// GroupSync has the broker write alone, and Disk sync for a group of messages what was written. It goes with bus.Options.Disk. Without
+	// SyncAlways and GroupSync files are synced every two minutes.
+	GroupSync bool
+	// Sync has the data of a file reach the disk, with GroupSync. Nil: fdatasync(2).
+	Sync func(*os.File) error
 	// MaxStore bounds all streams together, in bytes. 0: they have only bounds of their own.
 	MaxStore int64
 	// Logger takes the broker's warnings and errors. Nil: the process's.
@@ -66,6 +73,7 @@ type Server struct {
 	o        Options
 	lock     *lock
 	auth     *authenticator
+	disk     *Disk
 	password string
 	storeDir string
 	log      *slog.Logger
@@ -103,6 +111,9 @@ func Start(o Options) (*Server, error) {
 func start(o Options, l *lock) (*Server, error) {
 	s := &Server{lock: l, password: secret.NewPassword(), storeDir: o.StoreDir, log: o.Logger, o: o}
 	s.auth = newAuthenticator(s.password)
+	if o.GroupSync {
+		s.disk = newDisk(o)
+	}
 	if err := s.launch(); err != nil {
 		return nil, err
 	}
@@ -162,6 +173,9 @@ func serverOptions(o Options, auth server.Authentication) (*server.Options, erro
 	}
 	opts.NoSigs = true
 	opts.JetStream, opts.StoreDir, opts.SyncAlways = true, o.StoreDir, o.SyncAlways
+	if o.GroupSync {
+		opts.SyncAlways, opts.SyncInterval = false, groupSyncInterval
+	}
 	opts.JetStreamMaxStore = defaultMaxStore
 	if o.MaxStore > 0 {
 		opts.JetStreamMaxStore = o.MaxStore
@@ -187,6 +201,9 @@ func (s *Server) Addr() string { return s.address.String() }
 
 // CorePassword is the password of CoreUser, new with each start.
 func (s *Server) CorePassword() string { return s.password }
+
+// Disk syncs what the broker writes; nil without GroupSync.
+func (s *Server) Disk() *Disk { return s.disk }
 
 // InProcessConn is a connection to the broker without the network. It is signed in like any other.
 func (s *Server) InProcessConn() (net.Conn, error) {
@@ -232,6 +249,9 @@ func (s *Server) stop() {
 	s.ended = true
 	if ns := s.ns.Load(); ns != nil {
 		end(ns)
+	}
+	if s.disk != nil {
+		s.disk.close()
 	}
 }
 

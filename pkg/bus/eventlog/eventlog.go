@@ -20,13 +20,18 @@ type Log struct {
 // New reads through a connection.
 func New(c *wire.Conn) *Log { return &Log{conn: c} }
 
-// LastSequence is the last sequence of EVENTS.
+// LastSequence is the last sequence of EVENTS. What is up to it is on disk as far as it is this process that syncs, so that it may be
+// stored elsewhere.
 func (l *Log) LastSequence(ctx context.Context) (uint64, error) {
 	s, err := l.conn.JS.Stream(ctx, names.StreamEvents)
 	if err != nil {
 		return 0, fmt.Errorf("look up stream %s: %w", names.StreamEvents, err)
 	}
-	return s.CachedInfo().State.LastSeq, nil
+	last := s.CachedInfo().State.LastSeq
+	if err := l.conn.Synced(names.StreamEvents, last); err != nil {
+		return 0, fmt.Errorf("read the end of stream %s: %w", names.StreamEvents, err)
+	}
+	return last, nil
 }
 
 // StoredEvent reads an event back, or ErrNotFound.

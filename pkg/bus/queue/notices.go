@@ -12,6 +12,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/lease"
 	"github.com/outbound-events/outbound/pkg/health"
 )
 
@@ -35,7 +36,7 @@ type Notice struct {
 	Unreadable error
 	Settler    delivery.Settler
 	// Lease is for how long the notice is this sender's.
-	Lease delivery.Lease
+	Lease lease.Lease
 }
 
 // OpenNotices opens the queue of mails to contacts, and makes its consumer if it is missing. It fails while the stream is.
@@ -44,6 +45,9 @@ func OpenNotices(ctx context.Context, c *wire.Conn) (*Notices, error) {
 		Durable: consumerNotices, Description: "alert emails", AckPolicy: jetstream.AckExplicitPolicy, AckWait: names.AckWait,
 		MaxDeliver: -1, MaxAckPending: maxNoticesOut,
 	})
+	if err == nil && c.Disk != nil {
+		err = c.Disk.SyncConsumer(names.StreamNotices, consumerNotices)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("create consumer %s: %w", consumerNotices, err)
 	}
@@ -57,7 +61,7 @@ func OpenNotices(ctx context.Context, c *wire.Conn) (*Notices, error) {
 // Pull asks for one notice and gives it to take, waiting for it for so long. An error means that the broker is away.
 func (n *Notices) Pull(ctx context.Context, wait time.Duration, take func(Notice)) error {
 	return n.r.pull(ctx, 1, wait, func(m *nats.Msg) {
-		out := Notice{Settler: &settler{m: m}, Lease: n.r.lease()}
+		out := Notice{Settler: &settler{m: m, nc: n.r.conn.NC}, Lease: n.r.lease()}
 		if meta, err := m.Metadata(); err == nil {
 			out.Stored = meta.Timestamp
 		}

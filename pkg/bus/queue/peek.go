@@ -48,7 +48,7 @@ func (q *Queue) Peek(ctx context.Context, from uint64, limit int) ([]Stored, err
 
 func stored(m *nats.Msg) Stored {
 	s := Stored{Message: headed(m), subject: wire.StoredSubject(m)}
-	s.Sequence, s.Message.Stored = wire.StoredSequence(m), wire.StoredTime(m)
+	s.Sequence, s.Stored = wire.StoredSequence(m), wire.StoredTime(m)
 	e, violations := event.Decode(m.Data)
 	if len(violations) > 0 {
 		s.Unreadable = fmt.Errorf("decode event at sequence %d: %w", s.Sequence, violations)

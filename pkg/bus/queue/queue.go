@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/lease"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -46,9 +47,22 @@ type puller struct {
 func (p *puller) Pull(ctx context.Context, n int, wait time.Duration, take func(delivery.Message)) error {
 	return p.pull(ctx, n, wait, func(m *nats.Msg) {
 		out := p.q.message(m)
+		if !p.onDisk(ctx, out.Sequence) {
+			giveBack(m, p.lease())
+			return
+		}
 		out.Lease = p.lease()
 		take(out)
 	})
+}
+
+// onDisk waits until an event is on disk where this process syncs. Nothing may be sent, recorded or settled of one that a power loss
+// could take, for its sequence would be another event's then.
+func (p *puller) onDisk(ctx context.Context, sequence uint64) bool {
+	if p.conn.Disk == nil {
+		return true
+	}
+	return p.conn.Disk.Await(ctx, names.StreamEvents, sequence) == nil
 }
 
 // open opens a durable consumer that is there.
@@ -98,7 +112,7 @@ type requests struct {
 }
 
 // lease is that of a message that comes now: it was handed out after its request was sent.
-func (p *requests) lease() delivery.Lease { return delivery.Lease{Since: p.since, AckWait: p.ackWait} }
+func (p *requests) lease() lease.Lease { return lease.Lease{Since: p.since, AckWait: p.ackWait} }
 
 // errConsumerGone says that the consumer was deleted or the broker lost it.
 var errConsumerGone = errors.New("the consumer is gone")
@@ -157,7 +171,7 @@ func (p *requests) renew() error {
 // Close ends the subscription and puts back what came after the last Pull.
 func (p *requests) Close() { p.inbox.close(p.lease()) }
 
-func (b *inbox) close(l delivery.Lease) {
+func (b *inbox) close(l lease.Lease) {
 	if err := b.sub.Drain(); err != nil { // without a connection
 		_ = b.sub.Unsubscribe()
 		return
@@ -196,7 +210,7 @@ func (b *inbox) close(l delivery.Lease) {
 // when a whole installation stops; once it is over, the message would wait for its ack wait instead.
 const putBack = 2 * time.Second
 
-func giveBack(m *nats.Msg, l delivery.Lease) {
+func giveBack(m *nats.Msg, l lease.Lease) {
 	if m.Reply != "" && !l.Over() {
 		_ = (&settler{m: m}).NakWithDelay(putBack)
 	}
@@ -212,7 +226,7 @@ func headed(m *nats.Msg) delivery.Message {
 
 func (q *Queue) message(m *nats.Msg) delivery.Message {
 	out := headed(m)
-	out.Settler = &settler{m: m}
+	out.Settler = &settler{m: m, nc: q.conn.NC}
 	meta, err := m.Metadata()
 	if err != nil {
 		out.Unreadable = fmt.Errorf("read the message's metadata: %w", err)

@@ -16,7 +16,8 @@ import (
 // settler settles one message of a consumer. This file is the only place that acknowledges. The calls are not confirmed:
 // one that is lost has the message handed out again, and the delivery log decides then what it comes to.
 type settler struct {
-	m *nats.Msg
+	m  *nats.Msg
+	nc *nats.Conn
 }
 
 // Ack ends the message.
@@ -29,6 +30,14 @@ func (s *settler) NakWithDelay(wait time.Duration) error {
 
 // Term ends a message that can't be read, with a reason for the broker's advisory.
 func (s *settler) Term(reason string) error { return s.say("+TERM " + reason) }
+
+// Touch says that the message is in hand: its ack wait begins again. The broker confirms it.
+func (s *settler) Touch(ctx context.Context) error {
+	if _, err := s.nc.RequestWithContext(ctx, s.m.Reply, []byte("+WPI")); err != nil {
+		return fmt.Errorf("keep message %s in hand: %w", s.m.Reply, err)
+	}
+	return nil
+}
 
 // ack ends a message.
 const ack = "+ACK"

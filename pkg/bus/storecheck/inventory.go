@@ -152,19 +152,25 @@ func (b Bucket) Save(ctx context.Context, i Inventory) error {
 // state is what a stream says of itself.
 type state struct {
 	Mark
-	deleted int
+	deleted  int
+	replicas int
 }
 
-// states asks all streams of ours, with one request for up to 256 of them. One that is missing is not in the answer.
+// states asks all streams of ours, with one request for up to 256 of them. One that is missing is not in the answer. If one has no leader
+// now, the whole fails.
 func states(ctx context.Context, c *wire.Conn) (map[string]state, error) {
 	known := wire.StreamNames()
 	out := map[string]state{}
-	l := c.JS.ListStreams(ctx)
-	for i := range l.Info() {
+	all, err := wire.ListStreams(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range all {
 		if !slices.Contains(known, i.Config.Name) {
 			continue
 		}
-		s := state{Mark: Mark{First: i.State.FirstSeq, Last: i.State.LastSeq, Messages: i.State.Msgs}, deleted: i.State.NumDeleted}
+		s := state{Mark: Mark{First: i.State.FirstSeq, Last: i.State.LastSeq, Messages: i.State.Msgs}, deleted: i.State.NumDeleted,
+			replicas: i.Config.Replicas}
 		if i.State.Msgs > 0 {
 			s.FirstTime = i.State.FirstTime
 		}
@@ -172,9 +178,6 @@ func states(ctx context.Context, c *wire.Conn) (map[string]state, error) {
 			s.Used = float64(i.State.Bytes) / float64(i.Config.MaxBytes)
 		}
 		out[i.Config.Name] = s
-	}
-	if err := l.Err(); err != nil && !errors.Is(err, jetstream.ErrEndOfData) {
-		return nil, fmt.Errorf("list the streams: %w", err)
 	}
 	return out, nil
 }

@@ -2,6 +2,7 @@ package storecheck
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -28,6 +29,9 @@ type Watcher struct {
 	err error
 	// seen is what the store held at the last look. Only Run uses it, and Open before.
 	seen *Inventory
+	// doubted is since when looks have found something; clustered says that the streams have replicas. Only Run uses them.
+	doubted   time.Time
+	clustered bool
 }
 
 // Options of a Watcher.
@@ -50,8 +54,24 @@ func NewWatcher(o Options) *Watcher {
 	return &Watcher{conn: o.Conn, keeper: o.Keeper, every: o.Every, board: o.Notices, log: o.Logger}
 }
 
-// Open makes the streams at a first start. It is wire.ErrDamaged, with all findings, if the store has lost something.
+// settleFor is how long something must be found in a cluster before it counts: a new leader knows less until it has read what it has
+// stored.
+const settleFor = 15 * time.Second
+
+// Open makes the streams at a first start. It is wire.ErrDamaged, with all findings, if the store has lost something. A broker without a
+// leader is waited for until ctx ends.
 func (w *Watcher) Open(ctx context.Context, o wire.StreamOptions) error {
+	began := time.Now()
+	return wire.Await(ctx, w.conn, "the streams", func(ctx context.Context) error {
+		err := w.open(ctx, o)
+		if errors.Is(err, wire.ErrDamaged) && o.Replicas > 1 && time.Since(began) < settleFor {
+			return fmt.Errorf("%w: %w", wire.ErrUnsettled, err)
+		}
+		return err
+	})
+}
+
+func (w *Watcher) open(ctx context.Context, o wire.StreamOptions) error {
 	known, err := w.keeper.Load(ctx)
 	if err != nil {
 		return err
@@ -138,14 +158,28 @@ func (w *Watcher) look(ctx context.Context) error {
 		w.log.InfoContext(ctx, "the store was repaired")
 	}
 	if found := compare(have, w.seen); len(found) > 0 {
-		w.fail(Damage(found))
+		if w.settled(have) {
+			w.fail(Damage(found))
+		}
 		return nil
 	}
+	w.doubted = time.Time{}
 	w.fail(nil)
 	if len(have) < len(wire.StreamNames()) {
 		return nil // not made yet
 	}
 	return w.keep(ctx, have)
+}
+
+// settled reports whether what is found counts. In a cluster it must have been found for a while.
+func (w *Watcher) settled(have map[string]state) bool {
+	for _, s := range have {
+		w.clustered = w.clustered || s.replicas > 1
+	}
+	if w.doubted.IsZero() {
+		w.doubted = time.Now()
+	}
+	return !w.clustered || time.Since(w.doubted) >= settleFor
 }
 
 // repaired reports whether somebody has repaired the store since it was last looked at.
@@ -198,11 +232,24 @@ func (w *Watcher) keep(ctx context.Context, have map[string]state) error {
 		return nil
 	}
 	if w.keeper != nil {
+		if err := onDisk(w.conn, next.Streams); err != nil {
+			return err
+		}
 		if err := w.saveBeside(ctx, &next); err != nil {
 			return err
 		}
 	}
 	w.seen = &next
+	return nil
+}
+
+// onDisk has what an inventory tells of reach the disk before the inventory does, for it would tell of a loss after a power loss.
+func onDisk(c *wire.Conn, streams map[string]Mark) error {
+	for name, m := range streams {
+		if err := c.Synced(name, m.Last); err != nil {
+			return fmt.Errorf("note what stream %s holds: %w", name, err)
+		}
+	}
 	return nil
 }
 

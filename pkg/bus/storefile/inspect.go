@@ -131,6 +131,10 @@ func (s stream) inspect(left, unread *int64) (out []Fault, err error) {
 	if err != nil {
 		return nil, err
 	}
+	// An empty one at the end was made when the machine stopped: the one before it is the last that was written.
+	for len(blocks) > 1 && blocks[len(blocks)-1].size == 0 {
+		blocks = blocks[:len(blocks)-1]
+	}
 	for i, b := range slices.Backward(blocks) {
 		if *left -= b.size; *left < 0 {
 			*unread += b.size

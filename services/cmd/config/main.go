@@ -58,10 +58,14 @@ func run(ctx context.Context, o options) error {
 		}
 		return err
 	}
+	lease, err := p.Lease(ctx, "config")
+	if err != nil {
+		return err
+	}
 	publisher := bus.NewPublisher(p.Bus)
 	p.Defer(publisher.Close)
 	s, err := config.New(o.Service, config.Deps{Bus: p.Bus, Publisher: publisher, Sealer: sealer, Logger: p.Telemetry.Logger,
-		Notices: p.Notices})
+		Notices: p.Notices, Hold: lease.Hold})
 	if err != nil {
 		return err
 	}

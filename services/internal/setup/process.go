@@ -33,9 +33,13 @@ type Process struct {
 	ops       net.Listener
 	tokenFile string
 	token     string
-	group     process.Group
-	checks    []process.Check
-	close     []func()
+	// presence is what pings are answered with.
+	presence control.Presence
+	// starting answers health questions until Run or TakeHTTP.
+	starting *process.Starting
+	group    process.Group
+	checks   []process.Check
+	close    []func()
 }
 
 // OpenFront opens what every process has: telemetry and the listener for health questions.
@@ -53,10 +57,12 @@ func OpenFront(ctx context.Context, name string, o Front) (p *Process, err error
 	}
 	listener := p.ops
 	p.Defer(func() { _ = listener.Close() })
+	p.starting = process.ServeStarting(listener, p.Telemetry.MetricsHandler())
+	p.Defer(p.starting.Stop)
 	return p, nil
 }
 
-// Open opens a front, the token of services, and the broker, which is waited for until ctx ends.
+// Open opens a front, the token of services, and the broker, which is waited for until ctx ends. /readyz says what it waits for.
 func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
 	if p, err = OpenFront(ctx, name, o.Front); err != nil {
 		return nil, err
@@ -71,6 +77,8 @@ func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
 		return nil, fmt.Errorf("serviceTokenFile: %w", err)
 	}
 	o.NATS.Name, o.NATS.Clock = "outbound "+name, process.Clock()
+	o.NATS.Waiting = p.starting.Wait
+	o.NATS.Notice = func(text string) { p.Notices.Set("broker", text) }
 	if p.Bus, err = bus.Connect(ctx, o.NATS); err != nil {
 		return nil, err
 	}
@@ -78,13 +86,10 @@ func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
 	asked := context.AfterFunc(ctx, p.Bus.Ending)
 	p.Defer(func() { asked() })
 	p.group.Hopeless = p.Bus.Silent()
+	p.presence = control.NewPresence(name, process.Version())
+	p.presence.Start = p.Bus.Now().UTC()
 	p.watchStore()
-	p.Check("broker", func(context.Context) error {
-		if !p.Bus.Connected() {
-			return errors.New("not connected to the broker")
-		}
-		return nil
-	})
+	p.Check("broker", func(context.Context) error { return p.Bus.Ready() })
 	return p, nil
 }
 
@@ -110,13 +115,12 @@ func (p *Process) Add(name string, run func(context.Context) error) { p.group.Ad
 // Run runs the tasks until ctx ends or one fails. /healthz, /readyz and /metrics are answered meanwhile, unless the service
 // answers them itself on the listener that TakeHTTP gave it.
 func (p *Process) Run(ctx context.Context) error {
+	p.starting.Stop()
 	if p.ops != nil {
 		p.group.Add("ops", func(ctx context.Context) error { return p.Ops().Serve(ctx, p.ops) })
 	}
 	if p.Bus != nil {
-		here := control.NewPresence(p.Name, process.Version())
-		here.Start = p.Bus.Now().UTC()
-		p.group.Add("presence", func(ctx context.Context) error { return control.New(p.Bus).Announce(ctx, p.Notices.All, here) })
+		p.group.Add("presence", p.announce)
 		p.group.Add("clock", func(ctx context.Context) error {
 			WatchClock(ctx, p.Bus, ClockReport{Name: p.Name, Notices: p.Notices, Telemetry: p.Telemetry})
 			return nil
@@ -134,6 +138,7 @@ func (p *Process) Ops() process.Ops {
 
 // TakeHTTP gives the HTTP listener to a service that answers more than health questions on it.
 func (p *Process) TakeHTTP() net.Listener {
+	p.starting.Stop()
 	l := p.ops
 	p.ops = nil
 	return l

@@ -45,9 +45,9 @@ func (a *answers) close() {
 	}
 }
 
-// publish publishes all messages, then waits for the answers. It calls done for what was stored and gives an error for each of
+// publish publishes all messages, then waits for the answers. It calls stored for what was stored and gives an error for each of
 // the others; nil stands for what was stored. It waits no longer than ctx.
-func (a *answers) publish(ctx context.Context, group []*Post) []error {
+func (a *answers) publish(ctx context.Context, group []*Post, stored func(int, Receipt)) []error {
 	errs := make([]error, len(group))
 	since, first := a.conn.since.Load(), a.next
 	a.next += uint64(len(group))
@@ -71,7 +71,7 @@ func (a *answers) publish(ctx context.Context, group []*Post) []error {
 			}
 			var r Receipt
 			if r, errs[i] = receipt(m); errs[i] == nil {
-				group[i].Done(r, nil)
+				stored(i, r)
 			}
 			open--
 		case <-look.C:

@@ -264,7 +264,7 @@ func (k *Committer) await(first *Post) {
 
 // resolve publishes a group until each message has a definite answer, or is given up.
 func (k *Committer) resolve(group []*Post) {
-	if len(group) >= minGroup && !k.conn.relaxed && k.ctx.Err() == nil {
+	if len(group) >= minGroup && !k.conn.relaxed && k.conn.Disk == nil && k.ctx.Err() == nil {
 		err := k.batch(group)
 		if err == nil {
 			return
@@ -379,7 +379,7 @@ func batchError(code int, text string) error {
 // singly publishes each message by itself, all before the first answer, and returns those whose result is unknown and that may
 // be repeated.
 func (k *Committer) singly(group []*Post) (again []*Post) {
-	for i, err := range k.answers.publish(k.ctx, group) {
+	for i, err := range k.publish(group) {
 		p := group[i]
 		if !errors.Is(err, errUnknown) {
 			k.heard.Store(int64(k.conn.clock.elapsed()))

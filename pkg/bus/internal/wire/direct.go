@@ -25,43 +25,83 @@ type DirectRequest struct {
 	StartTime *time.Time `json:"start_time,omitempty"`
 }
 
-// Direct reads messages of a stream without a consumer, in the order of the stream. What is not there is an empty answer.
+// Direct reads messages of a stream without a consumer, in the order of the stream. What is not there is an empty answer. The request is
+// repeated while no server answers for the stream. See Again.
 func (c *Conn) Direct(ctx context.Context, stream string, r DirectRequest) ([]*nats.Msg, error) {
 	body, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
 	}
-	inbox := c.NC.NewInbox()
-	sub, err := c.NC.SubscribeSync(inbox)
-	if err != nil {
+	m := &nats.Msg{Subject: "$JS.API.DIRECT.GET." + stream, Data: body}
+	read := one
+	if r.Batch > 0 || len(r.MultiLast) > 0 {
+		room := max(r.Batch, maxMultiLast) + endOfAnswers
+		read = func(ctx context.Context, c *Conn, m *nats.Msg) ([]*nats.Msg, error) { return several(ctx, c, m, room) }
+	}
+	out, err := Again(ctx, c, func(ctx context.Context) ([]*nats.Msg, error) { return read(ctx, c, m) })
+	if err != nil && !errors.Is(err, ErrTooMany) {
 		return nil, fmt.Errorf("read stream %s: %w", stream, err)
+	}
+	return out, err
+}
+
+// one makes a request with one answer. All of them come over one inbox.
+func one(ctx context.Context, c *Conn, request *nats.Msg) ([]*nats.Msg, error) {
+	m, err := c.NC.RequestWithContext(ctx, request.Subject, request.Data)
+	if err != nil {
+		return nil, err
+	}
+	out, _, err := collect(nil, m)
+	return out, err
+}
+
+// several makes a request with at most so many answers. The client library's synchronous subscription would make room for 65,536
+// messages, half a megabyte for each call.
+func several(ctx context.Context, c *Conn, request *nats.Msg, room int) ([]*nats.Msg, error) {
+	answers := make(chan *nats.Msg, room)
+	inbox := c.NC.NewInbox()
+	sub, err := c.NC.ChanSubscribe(inbox, answers)
+	if err != nil {
+		return nil, err
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := c.NC.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, body); err != nil {
-		return nil, fmt.Errorf("read stream %s: %w", stream, err)
+	if err := c.NC.PublishRequest(request.Subject, inbox, request.Data); err != nil {
+		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, AckTimeout)
-	defer cancel()
-	single := r.Batch == 0 && len(r.MultiLast) == 0
 	var out []*nats.Msg
 	for {
-		m, err := sub.NextMsgWithContext(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("read stream %s: %w", stream, err)
-		}
-		switch status := m.Header.Get("Status"); status {
-		case "":
-			out = append(out, m)
-			if single {
-				return out, nil
+		select {
+		case m := <-answers:
+			var end bool
+			if out, end, err = collect(out, m); end || err != nil {
+				return out, err
 			}
-		case "204", "404":
-			return out, nil
-		case "413":
-			return nil, ErrTooMany
-		default:
-			return nil, fmt.Errorf("read stream %s: the broker responded with %s %s", stream, status, m.Header.Get("Description"))
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
+	}
+}
+
+const (
+	// maxMultiLast is how many messages the server answers to a multi_last request at most, endOfAnswers the message after them and one
+	// to spare.
+	maxMultiLast = 1024
+	endOfAnswers = 2
+)
+
+// collect takes one answer of a direct get; end: no more come.
+func collect(out []*nats.Msg, m *nats.Msg) (all []*nats.Msg, end bool, err error) {
+	switch status := m.Header.Get("Status"); status {
+	case "":
+		return append(out, m), false, nil
+	case "204", "404":
+		return out, true, nil
+	case "413":
+		return nil, true, ErrTooMany
+	case "503":
+		return nil, true, errNoLeader
+	default:
+		return nil, true, fmt.Errorf("the broker responded with %s %s", status, m.Header.Get("Description"))
 	}
 }
 

@@ -80,7 +80,7 @@ func (c *Conn) bucket(ctx context.Context, name string, history uint8, replicas 
 	kv, err := c.JS.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, History: history, TTL: ttl, Storage: jetstream.FileStorage,
 		Replicas: replicas, MaxValueSize: 1 << 20})
 	if err != nil {
-		return nil, fmt.Errorf("create bucket %s: %w", name, err)
+		return nil, fmt.Errorf("create bucket %s: %w", name, room(err, jetstream.StreamConfig{Replicas: replicas}))
 	}
 	return &Bucket{name: name, conn: c, KV: kv}, nil
 }
@@ -118,35 +118,60 @@ func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
 	return c.Entry, nil
 }
 
-// Create stores a key that must not be there: ErrExists.
+// Create stores a key that must not be there: ErrExists. A repeat after a lost answer is known by its message id.
 func (b *Bucket) Create(ctx context.Context, key string, value []byte) (uint64, error) {
-	rev, err := b.KV.Create(ctx, key, value)
+	rev, err := b.create(ctx, b.store(key, value), key)
 	return rev, b.Say("create", key, err)
 }
 
-// Update stores a key whose last revision must be the one named: ErrConflict. An update whose answer was lost is looked up:
-// it succeeded if the key now holds this value at a later revision.
+// Update stores a key whose last revision must be the one named: ErrConflict. See Create.
 func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
-	rev, err := b.KV.Update(ctx, key, value, revision)
-	if err != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, jetstream.ErrNoStreamResponse)) {
-		if e, again := b.KV.Get(context.WithoutCancel(ctx), key); again == nil && e.Revision() > revision && string(e.Value()) == string(value) {
-			return e.Revision(), nil
-		}
-	}
+	rev, err := b.publish(ctx, b.store(key, value), key, revision)
 	return rev, b.Say("update", key, err)
 }
 
-// Delete removes a key whose last revision must be the one named (ErrConflict); 0: whatever it is.
-func (b *Bucket) Delete(ctx context.Context, key string, revision uint64) error {
-	var opts []jetstream.KVDeleteOpt
-	if revision > 0 {
-		opts = append(opts, jetstream.LastRevision(revision))
+// Put stores a key whatever it held. See Create.
+func (b *Bucket) Put(ctx context.Context, key string, value []byte) (uint64, error) {
+	m := b.store(key, value)
+	m.Header.Set(names.HeaderMsgID, m.Header.Get(headerWrite))
+	ack, err := b.conn.JS.PublishMsg(ctx, m)
+	if err != nil {
+		return 0, b.Say("put", key, err)
 	}
-	return b.Say("delete", key, b.KV.Delete(ctx, key, opts...))
+	return ack.Sequence, b.Say("put", key, b.synced(ack.Sequence, nil))
+}
+
+// Delete removes a key whose last revision must be the one named (ErrConflict); 0: whatever it is. See Create.
+func (b *Bucket) Delete(ctx context.Context, key string, revision uint64) error {
+	m := b.store(key, nil)
+	m.Header.Set(headerKVOperation, kvRemoved)
+	var err error
+	if revision > 0 {
+		_, err = b.publish(ctx, m, key, revision)
+	} else {
+		m.Header.Set(names.HeaderMsgID, m.Header.Get(headerWrite))
+		var ack *jetstream.PubAck
+		if ack, err = b.conn.JS.PublishMsg(ctx, m); err == nil {
+			err = b.synced(ack.Sequence, nil)
+		}
+	}
+	return b.Say("delete", key, err)
+}
+
+// synced syncs a write that succeeded. The status is not worth it: it is written often, and what is lost of it is found out again.
+func (b *Bucket) synced(revision uint64, err error) error {
+	if err != nil || b.name == names.BucketStatus {
+		return err
+	}
+	return b.conn.Synced(BucketStream(b.name), revision)
 }
 
 // All reads every live entry whose key begins with prefix, sorted by key.
 func (b *Bucket) All(ctx context.Context, prefix string) ([]Entry, error) {
+	return Again(ctx, b.conn, func(ctx context.Context) ([]Entry, error) { return b.all(ctx, prefix) })
+}
+
+func (b *Bucket) all(ctx context.Context, prefix string) ([]Entry, error) {
 	w, err := b.KV.WatchAll(ctx, jetstream.IgnoreDeletes())
 	if err != nil {
 		return nil, fmt.Errorf("list bucket %s: %w", b.name, err)

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -53,16 +52,7 @@ func (b *Bucket) Write(ctx context.Context, key string, value []byte, revision u
 		stored, err := b.publish(ctx, m, key, revision)
 		return stored, b.Say("update", key, err)
 	}
-	stored, err := b.publish(ctx, m, key, 0)
-	if WrongSequence(err) {
-		// A key that was removed is not there either.
-		if last, found, lookErr := b.last(ctx, key); lookErr == nil && found && last.Removed {
-			stored, err = b.publish(ctx, m, key, last.Revision)
-		}
-	}
-	if WrongSequence(err) {
-		err = fmt.Errorf("%w: %w", jetstream.ErrKeyExists, err)
-	}
+	stored, err := b.create(ctx, m, key)
 	return stored, b.Say("create", key, err)
 }
 
@@ -95,19 +85,46 @@ func oneLine(s string) string {
 	}, s)
 }
 
-// publish stores a message of a key whose last sequence is the one named.
+// publish stores a message of a key whose last sequence is the one named. Its message id makes the repeats harmless that Again makes
+// when an answer is lost. A server that does not know the id any more refuses the repeat, so the key's last message is looked up too.
 func (b *Bucket) publish(ctx context.Context, m *nats.Msg, key string, last uint64) (uint64, error) {
+	m.Header.Set(names.HeaderMsgID, m.Header.Get(headerWrite)+":"+strconv.FormatUint(last, 10))
 	ack, err := b.conn.JS.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(last))
 	if err == nil {
-		return ack.Sequence, nil
+		return ack.Sequence, b.synced(ack.Sequence, nil)
 	}
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) {
-		found, again := b.conn.Direct(context.WithoutCancel(ctx), BucketStream(b.name), DirectRequest{LastFor: BucketSubject(b.name, key)})
+	if Temporary(err) || WrongSequence(err) {
+		look, cancel := context.WithTimeout(context.WithoutCancel(ctx), firstTry)
+		defer cancel()
+		found, again := b.conn.Direct(look, BucketStream(b.name), DirectRequest{LastFor: BucketSubject(b.name, key)})
 		if again == nil && len(found) == 1 && found[0].Header.Get(headerWrite) == m.Header.Get(headerWrite) {
-			return StoredSequence(found[0]), nil
+			return StoredSequence(found[0]), b.synced(StoredSequence(found[0]), nil)
 		}
 	}
 	return 0, err
+}
+
+// store is the value of a key without a note.
+func (b *Bucket) store(key string, value []byte) *nats.Msg {
+	m := nats.NewMsg(BucketSubject(b.name, key))
+	m.Header.Set(headerWrite, nuid.Next())
+	m.Data = value
+	return m
+}
+
+// create stores a key that is not there, or has been removed.
+func (b *Bucket) create(ctx context.Context, m *nats.Msg, key string) (uint64, error) {
+	stored, err := b.publish(ctx, m, key, 0)
+	if WrongSequence(err) {
+		// A key that was removed is not there either.
+		if last, found, lookErr := b.last(ctx, key); lookErr == nil && found && last.Removed {
+			stored, err = b.publish(ctx, m, key, last.Revision)
+		}
+	}
+	if WrongSequence(err) {
+		err = fmt.Errorf("%w: %w", jetstream.ErrKeyExists, err)
+	}
+	return stored, err
 }
 
 // last is the newest change of a key.

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -89,12 +90,19 @@ var ErrDamaged = errors.New("the broker's store is damaged")
 
 // EnsureStreams makes the streams and buckets at a first start, and checks what is there. What is missing beside streams that exist has
 // been lost: it is ErrDamaged, and nothing is made. A stream of ours with other subjects or another retention is an error, not repaired.
-// So is a restore that has not finished.
+// So is a restore that has not finished. While the broker has no leader, or too few servers for the replicas, it is waited for until ctx
+// ends.
 func (c *Conn) EnsureStreams(ctx context.Context, o StreamOptions) error {
-	if err := RefuseUnfinishedRestore(ctx, c); err != nil {
+	w := newWaiting(c)
+	defer w.end()
+	var lost []string
+	err := w.await(ctx, "the streams", func(ctx context.Context) (err error) {
+		if err := RefuseUnfinishedRestore(ctx, c); err != nil {
+			return err
+		}
+		lost, err = c.LostStreams(ctx, o)
 		return err
-	}
-	lost, err := c.LostStreams(ctx, o)
+	})
 	if err != nil {
 		return err
 	}
@@ -126,28 +134,52 @@ func (c *Conn) UnfinishedRestore(ctx context.Context) (string, error) {
 }
 
 // CreateStreams is EnsureStreams that makes what is missing empty, for a repair and for a restore. EVENTS is made last: where it is, the
-// others have been.
+// others have been. It waits as EnsureStreams does.
 func (c *Conn) CreateStreams(ctx context.Context, o StreamOptions) error {
+	w := newWaiting(c)
+	defer w.end()
 	// What people change keeps its revisions, in the bucket itself, so that a change and its revision are one write.
 	for _, b := range buckets() {
-		if _, err := c.bucket(ctx, b.name, b.history, o.Replicas); err != nil {
+		err := w.await(ctx, "the bucket "+b.name, func(ctx context.Context) error {
+			_, err := c.bucket(ctx, b.name, b.history, o.Replicas)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
 	for _, want := range streamConfigs(o) {
-		if err := c.ensureStream(ctx, want); err != nil {
+		if want.Name == names.StreamEvents {
+			if err := c.streamsSynced(); err != nil {
+				return err
+			}
+		}
+		err := w.await(ctx, "the stream "+want.Name, func(ctx context.Context) error { return c.ensureStream(ctx, want) })
+		if err != nil {
 			return err
 		}
+	}
+	if err := c.streamsSynced(); err != nil {
+		return err
 	}
 	firstMeasure(ctx, c)
 	return nil
 }
 
+// streamsSynced has the streams reach the disk, as far as it is this process that syncs.
+func (c *Conn) streamsSynced() error {
+	if c.Disk == nil {
+		return nil
+	}
+	return c.Disk.SyncStreams()
+}
+
+// ensureStream creates a stream or checks the one that is there.
 func (c *Conn) ensureStream(ctx context.Context, want jetstream.StreamConfig) error {
 	s, err := c.JS.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		if _, err = c.JS.CreateStream(ctx, want); err != nil {
-			return fmt.Errorf("create stream %s: %w", want.Name, err)
+			return fmt.Errorf("create stream %s: %w", want.Name, room(err, want))
 		}
 		return nil
 	}
@@ -162,10 +194,31 @@ func (c *Conn) ensureStream(ctx context.Context, want jetstream.StreamConfig) er
 	if have.MaxBytes != want.MaxBytes || have.MaxMsgs != want.MaxMsgs || have.MaxAge != want.MaxAge ||
 		have.Duplicates != want.Duplicates || have.MaxMsgSize != want.MaxMsgSize {
 		if _, err = c.JS.UpdateStream(ctx, want); err != nil {
-			return fmt.Errorf("update stream %s: %w", want.Name, err)
+			return fmt.Errorf("update stream %s: %w", want.Name, room(err, want))
 		}
 	}
 	return nil
+}
+
+// room adds to a refusal of the broker which limit is meant and what to do.
+func room(err error, want jetstream.StreamConfig) error {
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		return err
+	}
+	switch api.ErrorCode {
+	case codeClusterNoPeers:
+		return fmt.Errorf("%w: %d are needed: %w", errNoPeers, want.Replicas, err)
+	case codeReplicasNotSupported:
+		return fmt.Errorf("%d replicas need a cluster of nats-servers: set streams.replicas to 1, or use a cluster: %w", want.Replicas, err)
+	case codeStorageExceeded, codeAccountExceeded, codeMaxBytesExceeded, codeMaxBytesRequired:
+		return fmt.Errorf("JetStream has no room for %d bytes: raise max_file_store of nats-server or the limits of the account, or lower "+
+			"streams.eventsMaxBytes and streams.historyMaxBytes: %w", want.MaxBytes, err)
+	case codeTooManyStreams, codeTooManyConsumers:
+		return fmt.Errorf("the account's limits are below what Outbound needs, 7 streams and a consumer for each recipient: raise them: %w", err)
+	default:
+		return err
+	}
 }
 
 type bucketSpec struct {
@@ -210,6 +263,53 @@ func (c *Conn) LostStreams(ctx context.Context, o StreamOptions) ([]string, erro
 		return nil, nil
 	}
 	return missing, nil
+}
+
+// streamList is a page of the answer to a request on $JS.API.STREAM.LIST. The client library leaves out which streams are missing.
+type streamList struct {
+	Total   int                     `json:"total"`
+	Streams []*jetstream.StreamInfo `json:"streams"`
+	Missing []string                `json:"missing"`
+	Error   *jetstream.APIError     `json:"error"`
+}
+
+// ListStreams lists all streams. A stream that has no leader now, so that nothing is known of it, makes the whole a Temporary error,
+// which is repeated as Again says.
+func ListStreams(ctx context.Context, c *Conn) ([]*jetstream.StreamInfo, error) {
+	return Again(ctx, c, func(ctx context.Context) (out []*jetstream.StreamInfo, err error) {
+		for {
+			page, err := listStreams(ctx, c, len(out))
+			if err != nil {
+				return nil, fmt.Errorf("list the streams: %w", err)
+			}
+			out = append(out, page.Streams...)
+			if len(page.Streams) == 0 || len(out) >= page.Total {
+				return out, nil
+			}
+		}
+	})
+}
+
+func listStreams(ctx context.Context, c *Conn, offset int) (page streamList, err error) {
+	m, err := c.NC.RequestWithContext(ctx, "$JS.API.STREAM.LIST", fmt.Appendf(nil, `{"offset":%d}`, offset))
+	if err != nil {
+		return page, err
+	}
+	if err := json.Unmarshal(m.Data, &page); err != nil {
+		return page, err
+	}
+	if page.Error != nil {
+		return page, page.Error
+	}
+	for _, s := range page.Streams {
+		if s.Cluster != nil && s.Cluster.Leader == "" {
+			page.Missing = append(page.Missing, s.Config.Name)
+		}
+	}
+	if len(page.Missing) > 0 {
+		return page, fmt.Errorf("%w %s", errNoLeader, strings.Join(page.Missing, ", "))
+	}
+	return page, nil
 }
 
 // BucketStream is the stream behind a bucket, as JetStream names it.

@@ -73,7 +73,7 @@ func (s *Previewer) PreviewRecipient(
 		out.Matches, out.Reason = false, string(v.Reason)
 	}
 	if r.Email != nil {
-		mail, err := previewMail(d, shared)
+		mail, err := previewMail(d, shared, now)
 		out.Rendered = &outboundv1.PreviewRecipientResponse_Email{Email: mail}
 		return out, err
 	}

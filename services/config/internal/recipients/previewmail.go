@@ -2,6 +2,7 @@ package recipients
 
 import (
 	"strings"
+	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/mime"
@@ -14,10 +15,10 @@ import (
 // noSender is used while no from address is set. No mail is sent before it is set.
 const noSender = "from-address-is-not-set@example.invalid"
 
-// previewMail renders the mail to the first address of an email recipient.
-func previewMail(d *delivery.Delivery, settings *settings.Settings) (*outboundv1.MailPreview, error) {
+// previewMail renders the mail to the first address of an email recipient, sent at a time.
+func previewMail(d *delivery.Delivery, settings *settings.Settings, at time.Time) (*outboundv1.MailPreview, error) {
 	addresses := d.Recipient.Email.Addresses
-	m := mime.OfDelivery(d, settings, addresses[0])
+	m := mime.OfDelivery(d, settings, addresses[0], at)
 	out := &outboundv1.MailPreview{From: mime.From(m), To: addresses, Subject: m.Text.Subject, Text: m.Text.Body, Html: m.Text.HTML}
 	if m.From == "" {
 		m.From, out.From = noSender, ""

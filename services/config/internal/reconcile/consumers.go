@@ -21,6 +21,7 @@ type Consumers struct {
 	bus    *bus.Conn
 	stored *store.Recipients
 	log    *slog.Logger
+	hold   store.Hold
 	locks  *locks
 	// purges are the purges of queues, in progress or done.
 	purges *purges
@@ -28,9 +29,9 @@ type Consumers struct {
 	soon loop.Signal
 }
 
-// NewConsumers returns the consumers of recipients.
-func NewConsumers(conn *bus.Conn, stored *store.Recipients, log *slog.Logger) *Consumers {
-	return &Consumers{bus: conn, stored: stored, log: log, locks: newLocks(), purges: newPurges(), soon: loop.NewSignal()}
+// NewConsumers returns the consumers of recipients, which are only changed while hold allows it.
+func NewConsumers(conn *bus.Conn, stored *store.Recipients, log *slog.Logger, hold store.Hold) *Consumers {
+	return &Consumers{bus: conn, stored: stored, log: log, hold: hold, locks: newLocks(), purges: newPurges(), soon: loop.NewSignal()}
 }
 
 // ReconcileSoon asks for a reconcile pass now.
@@ -64,6 +65,9 @@ func (s *Consumers) apply(ctx context.Context, id string) (changed []string, err
 			return changed, err
 		}
 		more, err := store.WithTimeout(ctx, func(ctx context.Context) ([]string, error) {
+			if err := s.hold.Check(ctx); err != nil {
+				return nil, err
+			}
 			return control.New(s.bus).ApplyConsumer(ctx, decoded, s.pauses(decoded))
 		})
 		changed = append(changed, more...)
@@ -102,6 +106,9 @@ func (s *Consumers) repair(ctx context.Context, r store.Recipient, listed contro
 
 func (s *Consumers) deleteConsumer(ctx context.Context, ch recipient.Channel, id string) error {
 	_, err := store.WithTimeout(ctx, func(ctx context.Context) (struct{}, error) {
+		if err := s.hold.Check(ctx); err != nil {
+			return struct{}{}, err
+		}
 		return struct{}{}, control.New(s.bus).DeleteConsumer(ctx, ch, id)
 	})
 	return err

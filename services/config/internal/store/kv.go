@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/services/config/internal/loop"
 )
 
@@ -15,6 +16,7 @@ import (
 type KV struct {
 	conn *bus.Conn
 	name string
+	hold Hold
 	// dirty is set when what was read of the bucket may be old: its watch reports a change, or this process wrote.
 	dirty loop.Signal
 
@@ -22,9 +24,24 @@ type KV struct {
 	bucket *bus.Bucket
 }
 
-// NewKV returns the bucket of a name.
-func NewKV(conn *bus.Conn, name string) *KV {
-	return &KV{conn: conn, name: name, dirty: loop.NewSignal()}
+// Hold returns nil if this process may change something now. See lease.Lease.
+type Hold func(ctx context.Context) error
+
+// Check is Hold in the words of a call's error. Nil: there is no lease.
+func (h Hold) Check(ctx context.Context) error {
+	if h == nil {
+		return nil
+	}
+	if err := h(ctx); err != nil {
+		text := "nothing was changed, because another config service may have taken over: try again"
+		return fmt.Errorf("%w: %w", err, rpc.Unavailable(text))
+	}
+	return nil
+}
+
+// NewKV returns the bucket of a name, which is only changed while hold allows it.
+func NewKV(conn *bus.Conn, name string, hold Hold) *KV {
+	return &KV{conn: conn, name: name, hold: hold, dirty: loop.NewSignal()}
 }
 
 // Name returns the bucket's name.
@@ -46,8 +63,9 @@ func (b *KV) open(ctx context.Context) (*bus.Bucket, error) {
 	return b.bucket, nil
 }
 
-// requestTimeout bounds one request to the broker. An answer that was on its way when the connection broke never comes.
-const requestTimeout = 4 * time.Second
+// requestTimeout bounds one request to the broker, with its repeats while a cluster elects a leader, which takes 4 to 10 s. A call has
+// 30 s.
+const requestTimeout = 12 * time.Second
 
 // WithTimeout makes one request to the broker, in bounded time.
 func WithTimeout[T any](ctx context.Context, request func(context.Context) (T, error)) (T, error) {
@@ -83,6 +101,9 @@ func (b *KV) Apply(ctx context.Context, m Mutation) (uint64, error) {
 	defer b.dirty.Set()
 	n := m.note(ctx)
 	written, err := withBucket(ctx, b, func(ctx context.Context, kv *bus.Bucket) (uint64, error) {
+		if err := b.hold.Check(ctx); err != nil {
+			return 0, err
+		}
 		if m.Remove {
 			return 0, kv.Remove(ctx, m.Key, m.Revision, n)
 		}

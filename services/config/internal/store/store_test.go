@@ -99,12 +99,12 @@ func contract(t *testing.T, s store.Store) {
 }
 
 func TestStores(t *testing.T) {
-	t.Run("KV", func(t *testing.T) { contract(t, store.NewKV(bustest.Start(t).Conn(), bus.BucketSettings)) })
+	t.Run("KV", func(t *testing.T) { contract(t, store.NewKV(bustest.Start(t).Conn(), bus.BucketSettings, nil)) })
 	t.Run("Memory", func(t *testing.T) { contract(t, memory(t)) })
 }
 
 func TestACopyDoesNotReachItsOriginal(t *testing.T) {
-	kv := store.NewKV(bustest.Start(t).Conn(), bus.BucketSettings)
+	kv := store.NewKV(bustest.Start(t).Conn(), bus.BucketSettings, nil)
 	revision := put(t, kv, "a", "one", 0)
 	m, err := store.NewMemory(testContext(t), kv, time.Now)
 	if err != nil {
@@ -118,7 +118,7 @@ func TestACopyDoesNotReachItsOriginal(t *testing.T) {
 }
 
 func TestChangesAreNoted(t *testing.T) {
-	kv := store.NewKV(bustest.Start(t).Conn(), bus.BucketSettings)
+	kv := store.NewKV(bustest.Start(t).Conn(), bus.BucketSettings, nil)
 	ctx := testContext(t)
 	revision := put(t, kv, "a", "one", 0)
 	revision = put(t, kv, "a", "two", revision)

@@ -2,6 +2,8 @@ package relay
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -29,11 +31,13 @@ const (
 	StepBanner  Step = "the banner"
 	StepHello   Step = "EHLO"
 	StepTLS     Step = "STARTTLS"
-	StepAuth    Step = "AUTH"
-	StepMail    Step = "MAIL FROM"
-	StepRcpt    Step = "RCPT TO"
-	StepData    Step = "DATA"
-	StepEnd     Step = "end of DATA"
+	// StepHandshake is the TLS handshake, after STARTTLS or at once.
+	StepHandshake Step = "the TLS handshake"
+	StepAuth      Step = "AUTH"
+	StepMail      Step = "MAIL FROM"
+	StepRcpt      Step = "RCPT TO"
+	StepData      Step = "DATA"
+	StepEnd       Step = "end of DATA"
 )
 
 // codeClosing is the reply of a relay that hangs up.
@@ -51,13 +55,29 @@ type Failure struct {
 	Cause error
 	// Wait is how long Outbound's limits want us to wait; the relay was not asked.
 	Wait time.Duration
+	// Slow is how long the step has taken by now, if the relay is still waited for.
+	Slow time.Duration
+	// unsupported says that the relay does not offer what the mail needs.
+	unsupported bool
 }
+
+// unsupported is that the relay does not offer what an address needs.
+func unsupported() *Failure {
+	return &Failure{Step: StepRcpt, Fault: delivery.FaultNone, Code: codeNoUTF8, unsupported: true,
+		Reply: "the relay does not offer SMTPUTF8, which an address with other letters than ASCII before the @ needs: " +
+			"use an ASCII address, or a relay that offers SMTPUTF8"}
+}
+
+// codeNoUTF8 is recorded for an address that the relay can't take (RFC 6531 3.2).
+const codeNoUTF8 = 553
 
 // Error says what was attempted and how it failed. It contains no email addresses.
 func (f *Failure) Error() string {
 	switch {
+	case f.unsupported:
+		return f.Reply
 	case f.Code != 0:
-		return fmt.Sprintf("the relay responded with %d to %s", f.Code, f.Step)
+		return strings.TrimSuffix(fmt.Sprintf("the relay responded with %d to %s: %s", f.Code, f.Step, shortened(f.Reply)), ": ")
 	case f.Step == StepTurn, f.Step == StepToken:
 		return f.Cause.Error()
 	}
@@ -70,13 +90,21 @@ func (f *Failure) Limited() bool { return f.Step == StepTurn && f.Wait > 0 }
 // Unwrap is the cause.
 func (f *Failure) Unwrap() error { return f.Cause }
 
-// OfAddress reports whether the relay answered about the address alone, so that the next address may be tried on the same
-// connection. Before RCPT, and where it wants us to sign in or hangs up, it speaks of us.
-func (f *Failure) OfAddress() bool {
-	switch f.Step {
-	case StepRcpt, StepData, StepEnd:
-		return f.Fault == delivery.FaultNone && f.Code != codeClosing
-	case StepTurn, StepToken, StepConnect, StepBanner, StepHello, StepTLS, StepAuth, StepMail:
+// OfAddress reports whether the relay answered about the address, or the mail, alone. Before RCPT, and where it wants us to sign in or
+// hangs up, it speaks of us.
+func (f *Failure) OfAddress() bool { return f.GoesOn() && !f.unsupported && f.ofAddress() }
+
+// GoesOn reports whether the next address may be tried on the same connection: the relay answered, to what follows MAIL, and stays.
+func (f *Failure) GoesOn() bool {
+	return f.Step.ofMail() && f.Step != StepMail && f.Fault == delivery.FaultNone && f.Code != codeClosing
+}
+
+// ofMail reports whether a step is one of handing over a mail.
+func (s Step) ofMail() bool {
+	switch s {
+	case StepMail, StepRcpt, StepData, StepEnd:
+		return true
+	case StepTurn, StepToken, StepConnect, StepBanner, StepHello, StepTLS, StepHandshake, StepAuth:
 		return false
 	default:
 		return false
@@ -91,12 +119,15 @@ func failed(ctx context.Context, s Step, err error) *Failure {
 	f := &Failure{Step: s, Cause: err}
 	var reply *textproto.Error
 	var protocol textproto.ProtocolError
+	var text *textError
 	var dns *net.DNSError
 	var timeout net.Error
 	switch {
 	case errors.As(err, &reply):
 		f.Fault, f.Code, f.Reply = delivery.FaultNone, reply.Code, withoutAddresses(reply.Msg)
 		f.judgeCode()
+	case errors.Is(context.Cause(ctx), errReplaced):
+		return replaced()
 	case errors.Is(ctx.Err(), context.Canceled):
 		f.Fault = delivery.FaultShutdown
 	case ctx.Err() != nil, errors.Is(err, os.ErrDeadlineExceeded):
@@ -107,7 +138,7 @@ func failed(ctx context.Context, s Step, err error) *Failure {
 		f.Fault = timedOut(s)
 	case s == StepConnect:
 		f.Fault = delivery.FaultConnect
-	case errors.As(err, &protocol):
+	case errors.As(err, &protocol), errors.As(err, &text):
 		f.Fault = delivery.FaultProtocol
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, syscall.ECONNRESET),
 		errors.Is(err, syscall.EPIPE):
@@ -121,13 +152,24 @@ func failed(ctx context.Context, s Step, err error) *Failure {
 // timedOut is the fault of a step that took too long. Before MAIL nothing of one event can cause it.
 func timedOut(s Step) delivery.Fault {
 	switch s {
-	case StepConnect, StepBanner, StepHello, StepTLS, StepAuth:
+	case StepConnect, StepBanner, StepHello, StepTLS, StepHandshake, StepAuth:
 		return delivery.FaultConnectTimeout
 	case StepTurn, StepToken, StepMail, StepRcpt, StepData, StepEnd:
 		return delivery.FaultTimeout
 	default:
 		return delivery.FaultTimeout
 	}
+}
+
+// errReplaced ends what is under way to a relay that is not the one of the settings any more.
+var errReplaced = errors.New("the SMTP settings have changed")
+
+// replaceWait is after how long a mail that was ended by a change of the settings is attempted again.
+const replaceWait = 100 * time.Millisecond
+
+// replaced says that the settings have changed before a mail was handed over.
+func replaced() *Failure {
+	return &Failure{Step: StepTurn, Fault: delivery.FaultNone, Wait: replaceWait, Cause: errReplaced}
 }
 
 // judgeCode turns a reply that is none into a fault, and one that wants us to sign in.
@@ -140,6 +182,22 @@ func (f *Failure) judgeCode() {
 	}
 }
 
+// failedTLS makes a failure of an error on the way to an encrypted connection. A handshake that is cut counts as TLS too: a
+// server that can't agree often just hangs up.
+func failedTLS(ctx context.Context, s Step, err error) *Failure {
+	f := failed(ctx, s, err)
+	var verify *tls.CertificateVerificationError
+	var authority x509.UnknownAuthorityError
+	tlsFault := errors.As(err, &verify) || errors.As(err, &authority)
+	if f.Step == StepTurn || f.Code == codeClosing {
+		return f
+	}
+	if tlsFault || f.Fault != delivery.FaultConnectTimeout && f.Fault != delivery.FaultShutdown {
+		f.Fault = delivery.FaultTLS
+	}
+	return f
+}
+
 // withoutAddresses takes addresses of people out of what a relay says, and keeps it short.
 func withoutAddresses(s string) string {
 	s = regexp.MustCompile(`[^\s<>"(),;:\[\]]+@[^\s<>"(),;:\[\]]+`).ReplaceAllString(s, "…")
@@ -149,6 +207,16 @@ func withoutAddresses(s string) string {
 		s = strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return s
+}
+
+// shortened is a reply in one line for a record's detail, which is read beside others.
+func shortened(reply string) string {
+	const most = 200
+	reply = strings.Join(strings.Fields(reply), " ")
+	if len(reply) > most {
+		reply = strings.ToValidUTF8(reply[:most], "") + "…"
+	}
+	return reply
 }
 
 // innermost is the cause of causes, which names no URL, or the first that tells all.

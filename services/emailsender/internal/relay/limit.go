@@ -21,10 +21,10 @@ const (
 func (p *Pool) bound(r Relay) int { return max(1, min(r.Most, p.o.Most)) }
 
 // enter waits until there may be one more connection.
-func (p *Pool) enter(ctx context.Context, r Relay) *Failure {
+func (p *Pool) enter(ctx context.Context, place *inFlightLimit, r Relay) *Failure {
 	ask, cancel := context.WithTimeout(ctx, turnWait)
 	defer cancel()
-	if p.limit.enter(ask, p.bound(r)) {
+	if place.enter(ask, p.bound(r)) {
 		return nil
 	}
 	if f := ended(ctx); f != nil {
@@ -73,12 +73,14 @@ func (p *Pool) turn(ctx context.Context, r Relay) *Failure {
 	}
 }
 
-// gate lets only so many in at once.
+// inFlightLimit lets only so many in at once.
 type inFlightLimit struct {
 	mu    sync.Mutex
 	in    int
 	freed chan struct{}
 }
+
+func newInFlightLimit() *inFlightLimit { return &inFlightLimit{freed: make(chan struct{})} }
 
 // try enters if there is room now.
 func (g *inFlightLimit) try(most int) bool {

@@ -31,16 +31,20 @@ type PoolOptions struct {
 
 // Pool makes connections to one relay, within its bounds, and keeps idle ones for the next mail.
 type Pool struct {
-	o     PoolOptions
-	limit inFlightLimit
+	o PoolOptions
 	// findings are what made handshakes fail.
 	findings trust.Findings
 
-	mu     sync.Mutex
-	relay  Relay
-	conns  []*Conn
-	tokens *tokens
-	closed bool
+	mu    sync.Mutex
+	relay Relay
+	// place bounds the connections to the address of relay, of which there may be several in turn.
+	place *inFlightLimit
+	// current ends when relay is another one, by replace.
+	current context.Context
+	replace context.CancelFunc
+	conns   []*session
+	tokens  *tokens
+	closed  bool
 }
 
 // NewPool makes a pool. Run keeps it.
@@ -48,28 +52,51 @@ func NewPool(o PoolOptions) *Pool {
 	if o.Limiter == nil {
 		o.Limiter = throttle.NewMemory()
 	}
-	return &Pool{o: o, limit: inFlightLimit{freed: make(chan struct{})}}
+	p := &Pool{o: o, place: newInFlightLimit()}
+	p.current, p.replace = context.WithCancel(context.Background())
+	return p
 }
 
 // Get gives an idle connection to a relay that still works, or a new one. The caller gives it back with Put.
 func (p *Pool) Get(ctx context.Context, r Relay) (*Conn, *Failure) {
-	p.Use(r)
-	if f := p.enter(ctx, r); f != nil {
+	place := p.use(r)
+	if f := p.enter(ctx, place, r); f != nil {
 		return nil, f
 	}
-	c, f := p.connection(ctx, r)
-	if f != nil {
-		p.limit.leave()
-		p.saw(r, f, false)
-	}
-	return c, f
+	s, f := p.connection(ctx, r)
+	return p.lease(place, r, s, f)
 }
 
-func (p *Pool) connection(ctx context.Context, r Relay) (*Conn, *Failure) {
+// Fresh is Get for whoever waits for the answer: it takes no idle connection, and gives up a step that takes long.
+func (p *Pool) Fresh(ctx context.Context, r Relay) (*Conn, *Failure) {
+	place := p.use(r)
+	ask, cancel := context.WithTimeout(ctx, slowSetup)
+	defer cancel()
+	if f := p.enter(ask, place, r); f != nil {
+		return nil, f
+	}
+	s, f := p.dial(ctx, r, hurry)
+	return p.lease(place, r, s, f)
+}
+
+// hurry bounds a step before the first mail where somebody waits.
+const hurry = slowSetup + 500*time.Millisecond
+
+// lease gives a connection out, or its place back.
+func (p *Pool) lease(place *inFlightLimit, r Relay, s *session, f *Failure) (*Conn, *Failure) {
+	if f != nil {
+		place.leave()
+		p.saw(r, f, false)
+		return nil, f
+	}
+	return &Conn{session: s, pool: p, place: place}, nil
+}
+
+func (p *Pool) connection(ctx context.Context, r Relay) (*session, *Failure) {
 	for {
 		c := p.take()
 		if c == nil {
-			return p.dial(ctx, r)
+			return p.dial(ctx, r, 0)
 		}
 		if c.relay == r && c.clear(ctx) {
 			return c, nil
@@ -79,40 +106,91 @@ func (p *Pool) connection(ctx context.Context, r Relay) (*Conn, *Failure) {
 	}
 }
 
-// dial makes a connection. A token that the relay refuses is replaced once.
-func (p *Pool) dial(ctx context.Context, r Relay) (*Conn, *Failure) {
-	secret := r.Password
+// dial makes a connection, unless the relay is replaced meanwhile. A token that the relay refuses is replaced once.
+func (p *Pool) dial(ctx context.Context, r Relay, hurry time.Duration) (*session, *Failure) {
+	ctx, cancel, _ := p.whileCurrent(ctx, r)
+	defer cancel()
+	d := dialing{relay: r, secret: r.Password, hurry: hurry, slow: func(f *Failure) { p.saw(r, f, false) }}
 	var source *tokens
 	if r.OAuth2 != (OAuth2{}) {
 		source = p.tokensOf(r)
-		token, f := source.get(ctx)
+		token, f := source.await(ctx, d)
 		if f != nil {
 			return nil, f
 		}
-		secret = token
+		d.secret = token
 	}
-	c, f := dial(ctx, r, secret)
+	c, f := dial(ctx, d)
 	if f != nil && source != nil && f.Step == StepAuth && f.Fault == delivery.FaultAuth && f.Code != 0 {
-		source.Forget(secret)
-		if secret, f = source.get(ctx); f == nil {
-			c, f = dial(ctx, r, secret)
+		source.Forget(d.secret)
+		if d.secret, f = source.await(ctx, d); f == nil {
+			c, f = dial(ctx, d)
 		}
 	}
-	if f != nil {
-		return nil, p.diagnosed(ctx, r, f)
+	return c, p.diagnosed(ctx, d, f)
+}
+
+// whileCurrent is a context that ends when the relay is not the one of the settings any more, unless keep is called before: that reports
+// whether it was in time.
+func (p *Pool) whileCurrent(ctx context.Context, r Relay) (while context.Context, cancel func(), keep func() bool) {
+	p.mu.Lock()
+	current, is := p.current, p.relay == r
+	p.mu.Unlock()
+	while, end := context.WithCancelCause(ctx)
+	if !is {
+		end(errReplaced)
+		return while, func() { end(nil) }, func() bool { return false }
 	}
-	c.pool = p
-	return c, nil
+	stop := context.AfterFunc(current, func() { end(errReplaced) })
+	return while, func() { stop(); end(nil) }, stop
+}
+
+// Mail hands over a mail to one address, in its turn. A nil answer means that the relay has it. A connection that has carried mails and
+// carries no more is replaced at once.
+func (c *Conn) Mail(ctx context.Context, m Mail) *Failure {
+	if f := c.pool.turn(ctx, c.relay); f != nil {
+		return f
+	}
+	carried := c.taken > 0
+	f := c.attempt(ctx, m)
+	if f != nil && carried && f.ofConnection() {
+		f = c.renew(ctx)
+		if f == nil {
+			f = c.attempt(ctx, m)
+		}
+	}
+	c.pool.saw(c.relay, f, f == nil)
+	return f
+}
+
+// attempt hands a mail over, unless the relay is replaced before it is about to get the data.
+func (c *Conn) attempt(ctx context.Context, m Mail) *Failure {
+	while, cancel, keep := c.pool.whileCurrent(ctx, c.relay)
+	defer cancel()
+	return c.handOver(while, m, keep)
+}
+
+// renew says goodbye and goes on over a new connection, in the same place. If there is none, the old one is not to be used again.
+func (c *Conn) renew(ctx context.Context) *Failure {
+	old := c.session
+	old.close()
+	old.raw.broken = true
+	s, f := c.pool.dial(ctx, old.relay, 0)
+	if f == nil {
+		c.session = s
+	}
+	return f
 }
 
 // Probe connects, encrypts and signs in, and says goodbye. It looks at the relay as it is now, so no idle connection is used, and
 // waits for no other one.
 func (p *Pool) Probe(ctx context.Context, r Relay) *Failure {
-	if !p.limit.try(p.bound(r)) {
+	place := p.use(r)
+	if !place.try(p.bound(r)) {
 		return busy()
 	}
-	defer p.limit.leave()
-	c, f := p.dial(ctx, r)
+	defer place.leave()
+	c, f := p.dial(ctx, r, 0)
 	if f == nil {
 		c.close()
 	}
@@ -145,7 +223,7 @@ func (p *Pool) tokensOf(r Relay) *tokens {
 	return p.tokens
 }
 
-func (p *Pool) take() *Conn {
+func (p *Pool) take() *session {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.conns) == 0 {
@@ -162,25 +240,40 @@ func (p *Pool) Put(c *Conn) {
 	keep := !p.closed && !c.raw.broken && c.mails < maxMails && c.relay == p.relay && len(p.conns) < p.bound(p.relay)
 	if keep {
 		c.since = time.Now()
-		p.conns = append(p.conns, c)
+		p.conns = append(p.conns, c.session)
 	}
 	p.mu.Unlock()
 	if !keep {
 		c.close()
 	}
-	p.limit.leave()
+	c.place.leave()
 }
 
-// Use says which relay is the pool's now, and closes idle connections to another one.
-func (p *Pool) Use(r Relay) {
-	p.drop(func(c *Conn) bool { return c.relay != r }, func() { p.relay = r })
+// Use says which relay is the pool's now. It closes idle connections to another one, and ends what is under way to it as long as no data
+// of a mail has been sent.
+func (p *Pool) Use(r Relay) { p.use(r) }
+
+// use is Use, and tells what bounds the connections to the relay.
+func (p *Pool) use(r Relay) (place *inFlightLimit) {
+	p.drop(func(c *session) bool { return c.relay != r }, func() {
+		if r.address() != p.relay.address() {
+			p.place = newInFlightLimit()
+		}
+		if r != p.relay {
+			p.replace()
+			p.current, p.replace = context.WithCancel(context.Background())
+		}
+		p.relay = r
+		place = p.place
+	})
+	return place
 }
 
 // drop closes the idle connections that f picks, after change is made.
-func (p *Pool) drop(f func(*Conn) bool, change func()) {
+func (p *Pool) drop(f func(*session) bool, change func()) {
 	p.mu.Lock()
 	change()
-	var keep, gone []*Conn
+	var keep, gone []*session
 	for _, c := range p.conns {
 		if f(c) {
 			gone = append(gone, c)
@@ -203,9 +296,9 @@ func (p *Pool) Run(ctx context.Context) {
 	for {
 		select {
 		case now := <-t.C:
-			p.drop(func(c *Conn) bool { return now.Sub(c.since) >= p.o.Idle }, func() {})
+			p.drop(func(c *session) bool { return now.Sub(c.since) >= p.o.Idle }, func() {})
 		case <-ctx.Done():
-			p.drop(func(*Conn) bool { return true }, func() {
+			p.drop(func(*session) bool { return true }, func() {
 				p.closed = true
 				if p.tokens != nil {
 					p.tokens.CloseIdle()

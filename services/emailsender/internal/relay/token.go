@@ -28,6 +28,8 @@ const (
 	tokenMargin = time.Minute
 	// keepWait bounds the handing back of a rotated refresh token.
 	keepWait = 5 * time.Second
+	// limitToken bounds the asking for a token.
+	limitToken = 30 * time.Second
 )
 
 // tokens gets and keeps the access token for a relay, and follows the refresh token, which endpoints may rotate.
@@ -79,6 +81,15 @@ func roots(caPEM string) *x509.CertPool {
 
 func (t *tokens) serves(r Relay) bool { return t.key == way(r) }
 
+// await is get as a step of a connection that is made.
+func (t *tokens) await(ctx context.Context, d dialing) (string, *Failure) {
+	c := &session{slow: d.slow, hurry: d.hurry}
+	defer c.watch(StepToken)()
+	ctx, cancel := context.WithTimeout(ctx, c.bound(limitToken))
+	defer cancel()
+	return t.get(ctx)
+}
+
 // get is a token that lives.
 func (t *tokens) get(ctx context.Context) (string, *Failure) {
 	got, err := t.Get(ctx)
@@ -87,7 +98,10 @@ func (t *tokens) get(ctx context.Context) (string, *Failure) {
 	}
 	// The message is complete: Line, which shows the innermost cause, stops here.
 	f := &Failure{Step: StepToken, Fault: delivery.FaultAuth, Cause: errors.New(err.Error())}
-	if errors.Is(ctx.Err(), context.Canceled) {
+	switch {
+	case errors.Is(context.Cause(ctx), errReplaced):
+		return "", replaced()
+	case errors.Is(ctx.Err(), context.Canceled):
 		f.Fault = delivery.FaultShutdown
 	}
 	return "", f

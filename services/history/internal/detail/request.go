@@ -3,6 +3,7 @@ package detail
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -73,7 +74,7 @@ func (s *Reader) showWaiting(to *outboundv1.DeliveryDetail, e *event.Event) {
 func (s *Reader) show(to *outboundv1.DeliveryDetail, d *delivery.Delivery, o render.PreviewOptions) {
 	settings := s.Config.Settings()
 	if d.Recipient.Email != nil {
-		m, err := mailOf(d, settings)
+		m, err := mailOf(d, settings, o.At)
 		if err != nil {
 			to.RequestNote = "The email can't be reconstructed: " + err.Error() + "."
 			return
@@ -94,13 +95,13 @@ func (s *Reader) show(to *outboundv1.DeliveryDetail, d *delivery.Delivery, o ren
 	to.Request, to.RequestNote = &outboundv1.DeliveryDetail_Http{Http: h}, fmt.Sprintf(noteRequest, d.Recipient.Revision)
 }
 
-// mailOf renders the mail to an email recipient.
-func mailOf(d *delivery.Delivery, settings *settings.Settings) (*outboundv1.MailPreview, error) {
+// mailOf renders the mail to an email recipient, sent at a time.
+func mailOf(d *delivery.Delivery, settings *settings.Settings, at time.Time) (*outboundv1.MailPreview, error) {
 	addresses := d.Recipient.Email.Addresses
 	if len(addresses) == 0 {
 		return nil, fmt.Errorf("recipient %s has no address", d.Recipient.ID)
 	}
-	m := mime.OfDelivery(d, settings, addresses[0])
+	m := mime.OfDelivery(d, settings, addresses[0], at)
 	out := &outboundv1.MailPreview{
 		To: addresses, Subject: protofield.Text(m.Text.Subject), Text: protofield.Text(m.Text.Body), Html: protofield.Text(m.Text.HTML),
 	}

@@ -1,7 +1,9 @@
-package delivery
+// Package lease says for how long a message belongs to the sender that pulled it.
+package lease
 
 import (
 	"math"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,6 +14,29 @@ type Lease struct {
 	Since time.Time
 	// AckWait is how long the queue waits from then on before it hands the message out again.
 	AckWait time.Duration
+	// renewed, if set, is shared by all copies: a time before the broker last began to wait again.
+	renewed *atomic.Pointer[time.Time]
+}
+
+// renewable has the lease and its later copies be renewed by what it returns, unless it is over by then.
+func (l *Lease) renewable() (renew func(since time.Time)) {
+	l.renewed = &atomic.Pointer[time.Time]{}
+	shared := *l
+	return func(since time.Time) {
+		if !shared.Over() {
+			shared.renewed.Store(&since)
+		}
+	}
+}
+
+// since is a time before the broker began to wait.
+func (l Lease) since() time.Time {
+	if l.renewed != nil {
+		if t := l.renewed.Load(); t != nil {
+			return *t
+		}
+	}
+	return l.Since
 }
 
 // maxLeaseReserve is how long before the ack wait ends a lease is over at most: a broker that was restarted hands out up to a second
@@ -25,7 +50,8 @@ func (l Lease) Left(now time.Time) time.Duration {
 	if l.AckWait <= 0 {
 		return math.MaxInt64
 	}
-	gone := max(now.Sub(l.Since), now.Round(0).Sub(l.Since.Round(0)))
+	since := l.since()
+	gone := max(now.Sub(since), now.Round(0).Sub(since.Round(0)))
 	return l.AckWait - min(maxLeaseReserve, l.AckWait/10) - gone
 }
 
