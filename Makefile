@@ -30,7 +30,7 @@ demo: ## play a support session through everything (DEMO_ARGS=--once for scripts
 # GOGC: compilers and tests collect garbage less often, for a quarter less of processor time. GORACE: a test binary that has ended does
 # not sleep for a second. The timeout is for a test that hangs: a busy machine may take long, and waits end by themselves.
 test: ## test everything on real parts, with the race detector
-	@tools/needs.sh gcc redis-server postfix curl chromium
+	@tools/needs.sh gcc redis-server postfix curl chromium openssl
 	@$(MAKE) -s axe receivers
 	GOGC=$${GOGC:-400} GORACE="$${GORACE:-atexit_sleep_ms=100}" CGO_ENABLED=1 go test -race -p $(JOBS) -timeout 90m $(TEST_ARGS) $(PKGS)
 

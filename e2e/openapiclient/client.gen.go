@@ -567,6 +567,10 @@ type CertificateInfo struct {
 	// NotBeforeTime When it becomes valid.
 	NotBeforeTime *time.Time `json:"notBeforeTime,omitempty"`
 
+	// Pinned Whether it can't sign other certificates, so that it is pinned where it is uploaded as a root certificate: trusted only if the
+	// server presents exactly this certificate.
+	Pinned *bool `json:"pinned,omitempty"`
+
 	// SerialNumber Serial number in hexadecimal.
 	SerialNumber *string `json:"serialNumber,omitempty"`
 
@@ -937,7 +941,8 @@ type DoctorRecipientResponse struct {
 	// PresentedChain Certificate chain presented by the server, leaf first.
 	PresentedChain *[]CertificateInfo `json:"presentedChain,omitempty"`
 
-	// RootToPinPem Root certificate (PEM) to set as `http.caCertificatePem`, if the server presented an untrusted one.
+	// RootToPinPem Certificate (PEM) to add to `http.caCertificatePem`, if the server presented one that is not trusted: its root, or where no root
+	// would do (`pinned`), its own certificate.
 	RootToPinPem *string `json:"rootToPinPem,omitempty"`
 
 	// Steps The steps in order, up to the first that failed.
@@ -1296,7 +1301,8 @@ type HttpRecipient struct {
 	// 64 KiB. Empty: `format` applies.
 	BodyTemplate *string `json:"bodyTemplate,omitempty"`
 
-	// CaCertificatePem Root certificates (PEM) that verify this receiver instead of the system's. Only for this recipient. At most 64 KiB.
+	// CaCertificatePem Root certificates (PEM) that verify this receiver instead of the system's. Only for this recipient. A certificate that is not a
+	// CA certificate is pinned: trusted if the receiver presents exactly it. PKCS#7 in PEM is read too. At most 64 KiB.
 	CaCertificatePem *string `json:"caCertificatePem,omitempty"`
 
 	// CaCertificates Details of the uploaded root certificates.
@@ -1316,6 +1322,11 @@ type HttpRecipient struct {
 	// Headers Custom request headers, at most 32. Visible to anyone who can view the recipient: put secrets into `auth`. Names that
 	// Outbound or HTTP itself sets (Host, Content-Type, webhook-id, Authorization, …) are refused.
 	Headers *map[string]string `json:"headers,omitempty"`
+
+	// LegacyTls Whether to speak TLS as old servers need it: TLS 1.2 alone, and with its cipher suites that have RSA key exchange or CBC. What it
+	// weakens: whoever records the connection and later gets the server's private key can read it (no forward secrecy), and CBC has
+	// known weaknesses. Default false.
+	LegacyTls *bool `json:"legacyTls,omitempty"`
 
 	// MaxInFlight Maximum concurrent requests to this recipient, 1 to 64. Default 16.
 	MaxInFlight *int32 `json:"maxInFlight,omitempty"`
@@ -1337,6 +1348,10 @@ type HttpRecipient struct {
 
 	// SigningSecrets Secrets that sign each request (Standard Webhooks), at most 4. Each adds a signature, so that secrets can be rotated.
 	SigningSecrets *[]SigningSecret `json:"signingSecrets,omitempty"`
+
+	// SmallClientHello Whether to leave out post-quantum key exchange, for servers and devices on the way that do not take a ClientHello of more than one
+	// packet. What it weakens: whoever records the connection can read it with a future quantum computer. Default false.
+	SmallClientHello *bool `json:"smallClientHello,omitempty"`
 
 	// StopOnGone Whether a response 410 Gone makes a delivery REJECTED instead of being retried. Default false.
 	StopOnGone *bool `json:"stopOnGone,omitempty"`
@@ -1376,7 +1391,8 @@ type HttpRecipientPatch struct {
 	// 64 KiB. Empty: `format` applies.
 	BodyTemplate *string `json:"bodyTemplate,omitempty"`
 
-	// CaCertificatePem Root certificates (PEM) that verify this receiver instead of the system's. Only for this recipient. At most 64 KiB.
+	// CaCertificatePem Root certificates (PEM) that verify this receiver instead of the system's. Only for this recipient. A certificate that is not a
+	// CA certificate is pinned: trusted if the receiver presents exactly it. PKCS#7 in PEM is read too. At most 64 KiB.
 	CaCertificatePem *string `json:"caCertificatePem,omitempty"`
 
 	// CaCertificates Details of the uploaded root certificates.
@@ -1396,6 +1412,11 @@ type HttpRecipientPatch struct {
 	// Headers Custom request headers, at most 32. Visible to anyone who can view the recipient: put secrets into `auth`. Names that
 	// Outbound or HTTP itself sets (Host, Content-Type, webhook-id, Authorization, …) are refused.
 	Headers *map[string]string `json:"headers,omitempty"`
+
+	// LegacyTls Whether to speak TLS as old servers need it: TLS 1.2 alone, and with its cipher suites that have RSA key exchange or CBC. What it
+	// weakens: whoever records the connection and later gets the server's private key can read it (no forward secrecy), and CBC has
+	// known weaknesses. Default false.
+	LegacyTls *bool `json:"legacyTls,omitempty"`
 
 	// MaxInFlight Maximum concurrent requests to this recipient, 1 to 64. Default 16.
 	MaxInFlight *int32 `json:"maxInFlight,omitempty"`
@@ -1417,6 +1438,10 @@ type HttpRecipientPatch struct {
 
 	// SigningSecrets Secrets that sign each request (Standard Webhooks), at most 4. Each adds a signature, so that secrets can be rotated.
 	SigningSecrets *[]SigningSecret `json:"signingSecrets,omitempty"`
+
+	// SmallClientHello Whether to leave out post-quantum key exchange, for servers and devices on the way that do not take a ClientHello of more than one
+	// packet. What it weakens: whoever records the connection can read it with a future quantum computer. Default false.
+	SmallClientHello *bool `json:"smallClientHello,omitempty"`
 
 	// StopOnGone Whether a response 410 Gone makes a delivery REJECTED instead of being retried. Default false.
 	StopOnGone *bool `json:"stopOnGone,omitempty"`
@@ -2207,8 +2232,12 @@ type SmtpSettings struct {
 	// Auth Authentication at the relay. Default NONE. PLAIN, LOGIN and XOAUTH2 need encryption.
 	Auth *SmtpSettingsAuthMethod `json:"auth,omitempty"`
 
-	// CaCertificatePem Root certificates (PEM) that verify the relay instead of the system's. At most 64 KiB.
+	// CaCertificatePem Root certificates (PEM) that verify the relay instead of the system's. A certificate that is not a CA certificate is pinned:
+	// trusted if the relay presents exactly it. At most 64 KiB.
 	CaCertificatePem *string `json:"caCertificatePem,omitempty"`
+
+	// CaCertificates Details of the uploaded root certificates.
+	CaCertificates *[]CertificateInfo `json:"caCertificates,omitempty"`
 
 	// DailyNotice A daily report to the admin contacts, which confirms that email works and summarizes deliveries.
 	DailyNotice *DailyNotice `json:"dailyNotice,omitempty"`
@@ -2231,6 +2260,11 @@ type SmtpSettings struct {
 	// Host Host name or IP address of the relay. Empty: no relay is configured and emails are queued.
 	Host *string `json:"host,omitempty"`
 
+	// LegacyTls Whether to speak TLS as old servers need it: TLS 1.2 alone, and with its cipher suites that have RSA key exchange or CBC. What it
+	// weakens: whoever records the connection and later gets the server's private key can read it (no forward secrecy), and CBC has
+	// known weaknesses. Default false.
+	LegacyTls *bool `json:"legacyTls,omitempty"`
+
 	// MaxConnections Maximum connections to the relay for each sender, 1 to 20. Default 4.
 	MaxConnections *int32 `json:"maxConnections,omitempty"`
 
@@ -2249,11 +2283,18 @@ type SmtpSettings struct {
 	// RateLimit Maximum emails per period, for all senders together if they share a Redis, else for each. Default: no limit.
 	RateLimit *RateLimit `json:"rateLimit,omitempty"`
 
+	// SmallClientHello Whether to leave out post-quantum key exchange, for servers and devices on the way that do not take a ClientHello of more than one
+	// packet. What it weakens: whoever records the connection can read it with a future quantum computer. Default false.
+	SmallClientHello *bool `json:"smallClientHello,omitempty"`
+
 	// UpdateTime When these settings were last updated.
 	UpdateTime *time.Time `json:"updateTime,omitempty"`
 
 	// Username User name for the relay.
 	Username *string `json:"username,omitempty"`
+
+	// Warnings Warnings about valid settings, as sentences.
+	Warnings *[]string `json:"warnings,omitempty"`
 }
 
 // SmtpSettingsAuthMethod Authentication at the relay.

@@ -80,8 +80,8 @@ func decodeHTTP(r *recipient.Recipient, s *outboundv1.StoredRecipient, sealer *s
 	}
 	r.HTTP = &recipient.HTTPTarget{
 		URL: h.GetUrl(), CAPEM: h.GetCaCertificatePem(), SendCustomFields: h.GetSendCustomFields(), Headers: h.GetHeaders(),
-		StopOnGone: h.GetStopOnGone(),
-		Format:     recipient.Form, Success: recipient.Status200, Timeout: duration(h.GetTimeout(), recipient.DefaultTimeout),
+		StopOnGone: h.GetStopOnGone(), LegacyTLS: h.GetLegacyTls(), SmallClientHello: h.GetSmallClientHello(),
+		Format: recipient.Form, Success: recipient.Status200, Timeout: duration(h.GetTimeout(), recipient.DefaultTimeout),
 	}
 	decodeBody(r.HTTP, h)
 	if h.GetSuccess() == outboundv1.HttpRecipient_Success_ANY_2XX {

@@ -90,6 +90,7 @@ func decodeSMTP(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) (set
 		Host: in.GetHost(), Port: int(in.GetPort()), Encryption: settings.STARTTLS, Auth: settings.NoAuth, Username: in.GetUsername(),
 		FromAddress: in.GetFromAddress(), FromName: in.GetFromName(), CAPEM: in.GetCaCertificatePem(), AdminContacts: in.GetAdminContacts(),
 		Hello: in.GetHelloName(), MaxConnections: settings.DefaultMaxConnections, Etag: in.GetEtag(),
+		LegacyTLS: in.GetLegacyTls(), SmallClientHello: in.GetSmallClientHello(),
 	}
 	if in.GetMaxConnections() > 0 {
 		out.MaxConnections = int(in.GetMaxConnections())

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/trust"
 )
 
 // Stage is how far a dial came.
@@ -64,10 +66,13 @@ type dialer struct {
 	tls   *tls.Config
 	// certificate is presented to a receiver that asks for one; nil: none.
 	certificate *tls.Certificate
+	// anchors verify the receiver. Findings are what made its handshakes fail.
+	anchors  *trust.Anchors
+	findings trust.Findings
 }
 
 func newDialer(o TransportOptions) *dialer {
-	d := &dialer{guard: o.Guard, proxy: o.Proxy}
+	d := &dialer{guard: o.Guard, proxy: o.Proxy, anchors: o.Anchors}
 	d.net = net.Dialer{
 		Timeout:  o.Timeout,
 		Resolver: o.Resolver,
@@ -82,7 +87,10 @@ func newDialer(o TransportOptions) *dialer {
 	d.tls = &tls.Config{
 		MinVersion: tls.VersionTLS12, RootCAs: o.Roots, ClientSessionCache: tls.NewLRUClientSessionCache(1),
 		NextProtos: []string{"http/1.1"},
+		// IIS and some API gateways ask for the client certificate once they know the path. HTTP/1.1 alone allows that.
+		Renegotiation: tls.RenegotiateOnceAsClient,
 	}
+	o.Compat.Apply(d.tls)
 	d.certificate = o.Certificate
 	return d
 }
@@ -120,13 +128,14 @@ func (d *dialer) handshake(ctx context.Context, conn net.Conn, address string) (
 	}
 	host = strings.TrimSuffix(host, ".")
 	config := d.tls.Clone()
-	config.ServerName = host
+	d.anchors.Apply(config, host)
 	below := &askedConn{Conn: conn}
 	config.GetClientCertificate = below.present(d.certificate)
 	secure := tls.Client(below, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
-		_ = conn.Close() // the handshake is the fault to tell
-		e := explainTLS(address, host, err, time.Now())
+		_ = conn.Close()                         // the handshake is the fault to tell
+		config.ClientSessionCache.Put(host, nil) // a session that is resumed with a chain that no longer verifies
+		e := d.diagnosed(ctx, explainTLS(address, host, err, time.Now()))
 		if below.asked.Load() && wasCut(err) {
 			e.words += AskedWords(d.certificate != nil)
 		}
@@ -178,25 +187,23 @@ func timedOut(err error) bool {
 func explainTLS(address, host string, err error, now time.Time) *DialError {
 	e := &DialError{Stage: StageTLS, Address: address, err: err}
 	var invalid x509.CertificateInvalidError
-	var name x509.HostnameError
-	var authority x509.UnknownAuthorityError
 	var record tls.RecordHeaderError
 	switch {
 	case timedOut(err):
-		e.Timedout, e.words = true, "TLS with "+address+": no response in time"
+		e.Timedout, e.words = true, "TLS with "+address+": no response in time to the ClientHello: a device that drops large ones does "+
+			"this, run diagnostics of the recipient"
 	case errors.As(err, &invalid):
 		e.words = "TLS: " + explainInvalid(invalid, now)
-	case errors.As(err, &name):
-		e.words = fmt.Sprintf("TLS: the certificate is not for %s but for %s", host, names(name.Certificate))
-	case errors.As(err, &authority):
-		e.words = "TLS: the certificate is signed by an unknown authority" + issuer(authority.Cert) +
-			": set caCertificatePem of the recipient to its root certificate"
 	case errors.As(err, &record):
 		e.words = "TLS: " + address + " does not speak TLS"
-	case wasCut(err):
-		e.words = "TLS: the receiver closed the connection during the handshake"
 	default:
 		e.words = "TLS: handshake with " + address + ": " + strings.ReplaceAll(err.Error(), "tls: ", "")
+		if wasCut(err) {
+			e.words = "TLS: the receiver closed the connection during the handshake"
+		}
+		if words := peer(host).Explain(err); words != "" {
+			e.words = "TLS: " + words
+		}
 	}
 	return e
 }
@@ -213,29 +220,4 @@ func explainInvalid(err x509.CertificateInvalidError, now time.Time) string {
 		return "the certificate is not valid before " + err.Cert.NotBefore.UTC().Format(day)
 	}
 	return "the certificate expired on " + err.Cert.NotAfter.UTC().Format(day)
-}
-
-// names are what a certificate is for, at most five.
-func names(c *x509.Certificate) string {
-	if c == nil {
-		return "another"
-	}
-	all := append([]string{}, c.DNSNames...)
-	for _, ip := range c.IPAddresses {
-		all = append(all, ip.String())
-	}
-	if len(all) == 0 {
-		return "no name at all"
-	}
-	if len(all) > 5 {
-		all = append(all[:5], "…")
-	}
-	return strings.Join(all, ", ")
-}
-
-func issuer(c *x509.Certificate) string {
-	if c == nil || c.Issuer.CommonName == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (%q)", c.Issuer.CommonName)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -14,7 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/certificate"
+	"github.com/outbound-events/outbound/pkg/trust"
 )
 
 // Step is one step of the way to a receiver.
@@ -46,7 +46,8 @@ type Report struct {
 	Steps []Step `json:"steps"`
 	// Chain is what the receiver presented, leaf first, in DER.
 	Chain [][]byte `json:"chain,omitempty"`
-	// RootToPin is the root (PEM) that would make the chain trusted, if the receiver has sent it.
+	// RootToPin is the certificate (PEM) that would make the chain trusted, if the receiver has sent it: its root, or where no root
+	// would do, its own certificate.
 	RootToPin string `json:"rootToPin,omitempty"`
 }
 
@@ -206,13 +207,17 @@ func (w *probe) secure(ctx context.Context) (string, error) {
 	if err != nil {
 		w.conn = nil
 		w.present(err)
-		return "", err
+		return "", w.d.patient(ctx, w.o.Timeout, err)
 	}
 	w.conn = conn
 	state := conn.ConnectionState()
 	w.chain(state.PeerCertificates)
-	return fmt.Sprintf("%s, %s; the certificate is trusted and valid until %s", tls.VersionName(state.Version),
-		tls.CipherSuiteName(state.CipherSuite), state.PeerCertificates[0].NotAfter.UTC().Format(time.DateOnly)), nil
+	leaf, how := state.PeerCertificates[0], "trusted"
+	if w.o.Anchors.Holds(leaf) {
+		how = "pinned (exactly the one in http.caCertificatePem)"
+	}
+	return fmt.Sprintf("%s, %s; the certificate is %s and valid until %s", tls.VersionName(state.Version),
+		tls.CipherSuiteName(state.CipherSuite), how, leaf.NotAfter.UTC().Format(time.DateOnly)), nil
 }
 
 func (w *probe) chain(certificates []*x509.Certificate) {
@@ -221,29 +226,15 @@ func (w *probe) chain(certificates []*x509.Certificate) {
 	}
 }
 
-// present keeps the chain that was not trusted, and its root if uploading that would make it so.
+// present keeps the chain that was not trusted, and what of it would make it so if it were uploaded.
 func (w *probe) present(err error) {
 	var refused *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
 	if !errors.As(err, &refused) {
 		return
 	}
 	chain := refused.UnverifiedCertificates
 	w.chain(chain)
-	if !errors.As(err, &authority) || len(chain) == 0 {
-		return
-	}
-	root := chain[len(chain)-1]
-	text := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}))
-	if recipient.CheckCAPEM(text, time.Now()) != nil || root.CheckSignatureFrom(root) != nil {
-		return
-	}
-	o := x509.VerifyOptions{DNSName: w.host, Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool()}
-	o.Roots.AddCert(root)
-	for _, c := range chain[1:] {
-		o.Intermediates.AddCert(c)
-	}
-	if _, err := chain[0].Verify(o); err == nil {
-		w.report.RootToPin = text
+	if c := trust.ToPin(chain, w.host, err, time.Now()); c != nil {
+		w.report.RootToPin = certificate.Encode([]*x509.Certificate{c})
 	}
 }

@@ -1,10 +1,13 @@
 package egress
 
 import (
+	"bytes"
 	"crypto/x509"
 	"errors"
 	"net/netip"
 	"strings"
+
+	"github.com/outbound-events/outbound/pkg/certificate"
 )
 
 // remedy says what to do about a failed step.
@@ -46,6 +49,9 @@ func (w *probe) tlsRemedy(err error) string {
 	var name x509.HostnameError
 	var authority x509.UnknownAuthorityError
 	switch {
+	case w.report.RootToPin != "" && w.pinsLeaf():
+		return "issue the certificate again as it should be; until then, verify its fingerprint with its owner, then upload exactly this " +
+			"certificate as http.caCertificatePem"
 	case errors.As(err, &authority) && w.report.RootToPin != "":
 		return "verify the fingerprint of the root certificate with its owner, then upload it as http.caCertificatePem"
 	case errors.As(err, &authority) && len(w.report.Chain) == 1:
@@ -59,6 +65,10 @@ func (w *probe) tlsRemedy(err error) string {
 		return "configure the receiver with a server certificate from the trusted root"
 	case errors.As(err, &name):
 		return "use the host name of the certificate in the URL, or issue a certificate for this host name"
+	case strings.Contains(err.Error(), "http.smallClientHello"), strings.Contains(err.Error(), "http.legacyTls"):
+		return "update the receiver; if that can't be done, set the named option of the recipient"
+	case strings.Contains(err.Error(), "negative serial number"), strings.Contains(err.Error(), "RSA key of"):
+		return "issue the receiver's certificate again"
 	case strings.Contains(err.Error(), "does not speak TLS"):
 		return "check the port in the URL: it does not serve TLS"
 	case strings.Contains(err.Error(), "protocol version"):
@@ -69,4 +79,10 @@ func (w *probe) tlsRemedy(err error) string {
 	default:
 		return "check the TLS settings and the log of the receiver"
 	}
+}
+
+// pinsLeaf reports whether the certificate to pin is the receiver's own.
+func (w *probe) pinsLeaf() bool {
+	all, err := certificate.Parse(w.report.RootToPin)
+	return err == nil && len(w.report.Chain) > 0 && bytes.Equal(all[0].Raw, w.report.Chain[0]) && !all[0].IsCA
 }

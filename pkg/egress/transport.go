@@ -3,18 +3,24 @@ package egress
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/certificate"
+	"github.com/outbound-events/outbound/pkg/trust"
 )
 
 // TransportOptions are what the transport of one recipient is made of.
 type TransportOptions struct {
 	// Guard decides which addresses are dialled. Required.
 	Guard *Guard
-	// Roots verify the receiver; nil: the system's.
+	// Anchors verify the receiver; nil: Roots.
+	Anchors *trust.Anchors
+	// Roots verify a receiver without Anchors; nil: the system's.
 	Roots *x509.CertPool
+	// Compat are the concessions to an old receiver.
+	Compat trust.Compat
 	// Certificate, if set, is presented to a receiver that asks for one, whichever authorities it names: a receiver that does not
 	// take it says why, which tells more than none being there.
 	Certificate *tls.Certificate
@@ -72,9 +78,5 @@ func ParseRoots(pem string) (*x509.CertPool, error) {
 	if pem == "" {
 		return nil, nil
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM([]byte(pem)) {
-		return nil, errors.New("no certificate found: use root certificates in PEM (-----BEGIN CERTIFICATE-----)")
-	}
-	return pool, nil
+	return certificate.Pool(pem)
 }

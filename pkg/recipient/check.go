@@ -1,7 +1,6 @@
 package recipient
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/mail"
@@ -15,7 +14,7 @@ import (
 
 	"golang.org/x/net/idna"
 
-	"github.com/outbound-events/outbound/pkg/recipient/credential"
+	"github.com/outbound-events/outbound/pkg/trust"
 )
 
 // URLPolicy says which URLs a deployment lets recipients have.
@@ -136,30 +135,8 @@ func looksNumeric(label string) bool {
 	return ok && strings.Trim(hex, "0123456789abcdef") == ""
 }
 
-// CheckCAPEM reports why a text is no set of root certificates that can be used now, or nil.
-func CheckCAPEM(text string, now time.Time) error {
-	certificates, err := credential.ParseCertificates(text)
-	if err != nil {
-		return err
-	}
-	for i, c := range certificates {
-		if err := checkCA(c, now); err != nil {
-			return fmt.Errorf("certificate %d (%s) %w", i+1, c.Subject.CommonName, err)
-		}
-	}
-	return nil
-}
-
-func checkCA(c *x509.Certificate, now time.Time) error {
-	switch {
-	case now.After(c.NotAfter):
-		return fmt.Errorf("expired on %s", c.NotAfter.UTC().Format(time.DateOnly))
-	case !c.BasicConstraintsValid || !c.IsCA:
-		return errors.New("is not a CA certificate: use the root that signed the server's certificate")
-	default:
-		return nil
-	}
-}
+// CheckCAPEM reports why a text is no set of certificates to verify a server with that can be used now, or nil.
+func CheckCAPEM(text string, now time.Time) error { return trust.Check(text, now) }
 
 // maxAddress is the most bytes an address may have (RFC 5321 4.5.3.1.3).
 const maxAddress = 254

@@ -146,7 +146,10 @@ type Contact struct {
 type HTTPTarget struct {
 	URL string
 	// CAPEM are the roots to verify the receiver with; empty: the system's.
-	CAPEM            string
+	CAPEM string
+	// LegacyTLS and SmallClientHello are concessions to old receivers: see trust.Compat.
+	LegacyTLS, SmallClientHello bool
+
 	SendCustomFields bool
 	Format           Format
 	Success          Success

@@ -96,7 +96,10 @@ type SMTP struct {
 	FromAddress string
 	FromName    string
 	// CAPEM are the roots to verify the relay with; empty: the system's.
-	CAPEM         string
+	CAPEM string
+	// LegacyTLS and SmallClientHello are concessions to an old relay: see trust.Compat.
+	LegacyTLS, SmallClientHello bool
+
 	AdminContacts []string
 	// Hello is the name we introduce ourselves with; empty: the sender's own choice.
 	Hello string

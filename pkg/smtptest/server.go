@@ -37,6 +37,8 @@ type Options struct {
 	Mechanisms []string
 	// AuthInClear offers AUTH on connections that are not encrypted.
 	AuthInClear bool
+	// Ciphers, if set, are the only cipher suites, and TLS 1.2 the only version.
+	Ciphers []uint16
 }
 
 // Script is how a server misbehaves. It can be changed at any time with Server.Play. The zero value behaves.
@@ -141,6 +143,9 @@ func Start(t testing.TB, o Options) *Server {
 	s.server.EnableSMTPUTF8 = true
 	if o.Certificate != nil {
 		s.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*o.Certificate}, MinVersion: tls.VersionTLS12}
+		if o.Ciphers != nil {
+			s.server.TLSConfig.CipherSuites, s.server.TLSConfig.MaxVersion = o.Ciphers, tls.VersionTLS12
+		}
 	}
 	go func() {
 		defer close(s.served)

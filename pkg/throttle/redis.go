@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"github.com/go-redis/redis_rate/v10"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/outbound-events/outbound/pkg/certificate"
 	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/telemetry"
@@ -100,9 +100,9 @@ func (o RedisOptions) Client() (*redis.Client, error) {
 		if err != nil {
 			return nil, fmt.Errorf("caFile: %w", err)
 		}
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(b) {
-			return nil, fmt.Errorf("caFile: %s contains no certificate in PEM", o.CAFile)
+		pool, err := certificate.Pool(string(b))
+		if err != nil {
+			return nil, fmt.Errorf("caFile: %s %w", o.CAFile, err)
 		}
 		opts.TLSConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}

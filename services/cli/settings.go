@@ -29,7 +29,11 @@ func settings(env *command.Env) *cobra.Command {
 			command.SecretFlag("password-file", "password", "file with the password; - reads standard input"),
 			command.TextFlag("from-address", "fromAddress", "sender address"),
 			command.TextFlag("from-name", "fromName", "sender name (default Outbound)"),
-			command.FileFlag("ca-file", "caCertificatePem", "file with the root certificates (PEM) of the relay"),
+			command.FileFlag("ca-file", "caCertificatePem", "file with the root certificates of the relay"),
+			command.BoolFlag("legacy-tls", "legacyTls",
+				"for old relays: TLS 1.2 alone, with RSA key exchange and CBC; weakens the connection (no forward secrecy)"),
+			command.BoolFlag("small-client-hello", "smallClientHello",
+				"no post-quantum key exchange, for relays and devices on the way that drop large ClientHellos"),
 			command.ListFlag("admin-contact", "adminContacts",
 				"email address of an admin contact, who receives alerts about recipients without a contact, silent appliances and storage; may be "+
 					"repeated"),

@@ -3,7 +3,6 @@ package httpsender
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/recipient/credential"
+	"github.com/outbound-events/outbound/pkg/trust"
 )
 
 const headerAuthorization = "Authorization"
@@ -25,7 +25,7 @@ func (c *client) open(h *recipient.HTTPTarget, policy recipient.URLPolicy, o egr
 		return err
 	}
 	if h.Auth.OAuth2 != nil {
-		if c.tokens, err = newTokens(h.Auth.OAuth2, policy, tokenRoots(h.CAPEM, o)); err != nil {
+		if c.tokens, err = newTokens(h.Auth.OAuth2, policy, tokenRoots(o)); err != nil {
 			return err
 		}
 	}
@@ -52,18 +52,10 @@ func certificate(h *recipient.HTTPTarget, scheme string) (*tls.Certificate, erro
 	return &pair, nil
 }
 
-// tokenRoots verify a token server: the system's roots, for one in public, and the recipient's own beside them.
-func tokenRoots(caPEM string, o egress.TransportOptions) egress.TransportOptions {
-	o.Roots = nil
-	if caPEM == "" {
-		return o
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	pool.AppendCertsFromPEM([]byte(caPEM))
-	o.Roots = pool
+// tokenRoots verify a token server: the system's roots, for one in public, and the recipient's own beside them. The concessions are for
+// the receiver alone.
+func tokenRoots(o egress.TransportOptions) egress.TransportOptions {
+	o.Anchors, o.Compat = o.Anchors.WithSystem(), trust.Compat{}
 	return o
 }
 

@@ -167,15 +167,18 @@ func tlsContracts(t *testing.T) []contract {
 	fault := func(detail string) line { return retrying(reasons.TLS, 0, "TLS: "+detail) }
 	unknown := func(root string) line {
 		return fault(fmt.Sprintf("the certificate is signed by an unknown authority (%q): set caCertificatePem of the recipient to its root "+
-			"certificate", root))
+			"certificate; the receiver sent no intermediate certificate: if that authority is an intermediate one, configure the receiver to "+
+			"send its certificate", root))
 	}
-	bad := "handshake with {host}: remote error: protocol version not supported"
+	old := func(version string) line {
+		return fault("the receiver speaks " + version + " at most, and no protocol version from TLS 1.2 on: enable TLS 1.2 or 1.3 there")
+	}
 	return []contract{
 		{name: "TLS, its own CA", play: with(ours.pem, issued(nil)), want: delivered(200), requests: 1},
 		{name: "TLS 1.2", play: with(ours.pem, limited(tls.VersionTLS12, tls.VersionTLS12)), want: delivered(200), requests: 1},
 		{name: "TLS 1.3", play: with(ours.pem, limited(tls.VersionTLS13, tls.VersionTLS13)), want: delivered(200), requests: 1},
-		{name: "TLS 1.1", play: with(ours.pem, limited(tls.VersionTLS11, tls.VersionTLS11)), want: fault(bad)},
-		{name: "TLS 1.0", play: with(ours.pem, limited(tls.VersionTLS10, tls.VersionTLS10)), want: fault(bad)},
+		{name: "TLS 1.1", play: with(ours.pem, limited(tls.VersionTLS11, tls.VersionTLS11)), want: old("TLS 1.1")},
+		{name: "TLS 1.0", play: with(ours.pem, limited(tls.VersionTLS10, tls.VersionTLS10)), want: old("TLS 1.0")},
 		{name: "expired", play: with(ours.pem, issued(between(2019, 2020))), want: fault("the certificate expired on 2020-01-01 00:00 UTC")},
 		{name: "not yet valid", play: with(ours.pem, issued(between(2098, 2099))),
 			want: fault("the certificate is not valid before 2098-01-01 00:00 UTC")},
@@ -183,7 +186,8 @@ func tlsContracts(t *testing.T) []contract {
 			play: with(ours.pem, issued(func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"other.example.com"} }))},
 		{name: "wrong CA", play: with(theirs.pem, issued(nil)), want: unknown("our root")},
 		{name: "another recipient's CA", play: with("", issued(nil)), want: unknown("our root")},
-		{name: "self-signed", play: with("", self), want: unknown("receiver")},
+		{name: "self-signed", play: with("", self), want: fault(`the certificate is self-signed, so it is signed by an unknown authority ` +
+			`("receiver"): set caCertificatePem of the recipient to this certificate`)},
 		{name: "a client's certificate", want: fault("the certificate is invalid: certificate specifies an incompatible key usage"),
 			play: with(ours.pem, issued(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }))},
 		{name: "closes in the handshake", want: fault("the receiver closed the connection during the handshake"),
@@ -196,7 +200,8 @@ func tlsContracts(t *testing.T) []contract {
 			play: func(t *testing.T) *played {
 				p := handshaking(untilClosed)(t)
 				// Both clocks run out at the same time.
-				p.known = map[string]string{"TLS with " + p.host() + ": no response in time": "no connection within 2s"}
+				p.known = map[string]string{"TLS with " + p.host() + ": no response in time to the ClientHello: a device that drops large " +
+					"ones does this, run diagnostics of the recipient": "no connection within 2s"}
 				return p
 			}},
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/render"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/pkg/token"
+	"github.com/outbound-events/outbound/pkg/trust"
 )
 
 // maxDiscard is how much of an answer is read beyond its excerpt to keep the connection. A longer one costs the connection.
@@ -313,7 +314,7 @@ func (s *sender) newClient(r *recipient.Recipient) *client {
 		c.fault, c.detail = delivery.FaultEgress, "the URL "+err.Error()
 		return c
 	}
-	roots, err := egress.ParseRoots(r.HTTP.CAPEM)
+	anchors, err := trust.New(r.HTTP.CAPEM)
 	if err != nil {
 		c.fault, c.detail = delivery.FaultTLS, "caCertificatePem: "+err.Error()
 		return c
@@ -335,7 +336,8 @@ func (s *sender) newClient(r *recipient.Recipient) *client {
 		width = recipient.DefaultMaxInFlight
 	}
 	if err := c.open(r.HTTP, s.policy, egress.TransportOptions{
-		Guard: s.guard, Roots: roots, Timeout: c.timeout, MaxConns: width, Resolver: s.resolver, Proxy: s.proxy,
+		Guard: s.guard, Anchors: anchors, Compat: trust.Compat{LegacyTLS: r.HTTP.LegacyTLS, SmallHello: r.HTTP.SmallClientHello},
+		Timeout: c.timeout, MaxConns: width, Resolver: s.resolver, Proxy: s.proxy,
 	}); err != nil {
 		c.fault, c.detail = delivery.FaultAuth, err.Error()
 		return c

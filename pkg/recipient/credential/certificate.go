@@ -3,41 +3,16 @@ package credential
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/certificate"
 )
 
-// ParseCertificates reads the certificates of a PEM text, in their order. What is not a certificate is an error.
-func ParseCertificates(text string) ([]*x509.Certificate, error) {
-	var out []*x509.Certificate
-	rest := []byte(text)
-	for {
-		var block *pem.Block
-		block, rest = pem.Decode(rest)
-		if block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("contains a PEM block %q: include only certificates, never a key", block.Type)
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("certificate %d is not valid: %w", len(out)+1, err)
-		}
-		out = append(out, c)
-	}
-	switch {
-	case len(out) == 0:
-		return nil, errors.New("contains no PEM certificate: it must start with -----BEGIN CERTIFICATE-----")
-	case strings.TrimSpace(string(rest)) != "":
-		return nil, errors.New("contains data after the last certificate that is not PEM")
-	}
-	return out, nil
-}
+// ParseCertificates reads the certificates of a text, in their order. What is not a certificate is an error.
+func ParseCertificates(text string) ([]*x509.Certificate, error) { return certificate.Parse(text) }
 
 // CheckClientCertificate reports why a PEM chain, its leaf first, can't be presented to a receiver now, or nil.
 func CheckClientCertificate(chainPEM string, now time.Time) error {
@@ -65,20 +40,7 @@ func CheckClientCertificate(chainPEM string, now time.Time) error {
 
 // ClientCertificate joins a chain with its private key. Its error tells nothing of the key.
 func ClientCertificate(chainPEM, keyPEM string) (tls.Certificate, error) {
-	if block, _ := pem.Decode([]byte(keyPEM)); block == nil {
-		return tls.Certificate{}, errors.New("contains no PEM: it must start with -----BEGIN PRIVATE KEY-----")
-	} else if strings.Contains(block.Type, "ENCRYPTED") || block.Headers["DEK-Info"] != "" {
-		return tls.Certificate{}, errors.New("is protected by a passphrase: remove it (openssl pkey -in key.pem); Outbound stores the key " +
-			"encrypted")
-	}
-	pair, err := tls.X509KeyPair([]byte(chainPEM), []byte(keyPEM))
-	if err == nil {
-		return pair, nil
-	}
-	if text := err.Error(); strings.Contains(text, "does not match") {
-		return tls.Certificate{}, errors.New("does not match the certificate")
-	}
-	return tls.Certificate{}, errors.New("is not valid: use an RSA, ECDSA or ed25519 private key in PEM")
+	return certificate.Pair(chainPEM, keyPEM)
 }
 
 // SameKey reports whether the first certificates of two chains have one public key, so that a private key serves both.

@@ -502,7 +502,8 @@ type HttpRecipient struct {
 	// URL that events are POSTed to. The deployment decides which schemes and ports are allowed (`--url-policy`). At most 2,048
 	// characters, without user name, password and fragment.
 	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
-	// Root certificates (PEM) that verify this receiver instead of the system's. Only for this recipient. At most 64 KiB.
+	// Root certificates (PEM) that verify this receiver instead of the system's. Only for this recipient. A certificate that is not a
+	// CA certificate is pinned: trusted if the receiver presents exactly it. PKCS#7 in PEM is read too. At most 64 KiB.
 	CaCertificatePem string `protobuf:"bytes,2,opt,name=ca_certificate_pem,json=caCertificatePem,proto3" json:"ca_certificate_pem,omitempty"`
 	// Whether to include custom fields (defined under `/v1/custom-fields`). Default false.
 	SendCustomFields bool `protobuf:"varint,3,opt,name=send_custom_fields,json=sendCustomFields,proto3" json:"send_custom_fields,omitempty"`
@@ -546,9 +547,16 @@ type HttpRecipient struct {
 	// Content type of a body in `format`, e.g. `application/x-www-form-urlencoded` for a receiver that refuses the charset parameter.
 	// FORM takes application/x-www-form-urlencoded, JSON and JSON_BINARY take application/json or any type that ends in +json; all
 	// with any parameters. Default: as `format` says.
-	ContentType   string `protobuf:"bytes,40,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ContentType string `protobuf:"bytes,40,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	// Whether to speak TLS as old servers need it: TLS 1.2 alone, and with its cipher suites that have RSA key exchange or CBC. What it
+	// weakens: whoever records the connection and later gets the server's private key can read it (no forward secrecy), and CBC has
+	// known weaknesses. Default false.
+	LegacyTls bool `protobuf:"varint,45,opt,name=legacy_tls,json=legacyTls,proto3" json:"legacy_tls,omitempty"`
+	// Whether to leave out post-quantum key exchange, for servers and devices on the way that do not take a ClientHello of more than one
+	// packet. What it weakens: whoever records the connection can read it with a future quantum computer. Default false.
+	SmallClientHello bool `protobuf:"varint,46,opt,name=small_client_hello,json=smallClientHello,proto3" json:"small_client_hello,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *HttpRecipient) Reset() {
@@ -728,6 +736,20 @@ func (x *HttpRecipient) GetContentType() string {
 	return ""
 }
 
+func (x *HttpRecipient) GetLegacyTls() bool {
+	if x != nil {
+		return x.LegacyTls
+	}
+	return false
+}
+
+func (x *HttpRecipient) GetSmallClientHello() bool {
+	if x != nil {
+		return x.SmallClientHello
+	}
+	return false
+}
+
 // Details of a certificate.
 type CertificateInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -744,7 +766,10 @@ type CertificateInfo struct {
 	// Serial number in hexadecimal.
 	SerialNumber string `protobuf:"bytes,6,opt,name=serial_number,json=serialNumber,proto3" json:"serial_number,omitempty"`
 	// Host names and addresses of a server certificate.
-	Names         []string `protobuf:"bytes,7,rep,name=names,proto3" json:"names,omitempty"`
+	Names []string `protobuf:"bytes,7,rep,name=names,proto3" json:"names,omitempty"`
+	// Whether it can't sign other certificates, so that it is pinned where it is uploaded as a root certificate: trusted only if the
+	// server presents exactly this certificate.
+	Pinned        bool `protobuf:"varint,45,opt,name=pinned,proto3" json:"pinned,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -826,6 +851,13 @@ func (x *CertificateInfo) GetNames() []string {
 		return x.Names
 	}
 	return nil
+}
+
+func (x *CertificateInfo) GetPinned() bool {
+	if x != nil {
+		return x.Pinned
+	}
+	return false
 }
 
 // Exponential backoff: the interval starts at the retry interval and is multiplied after each failure, up to the ceiling.
@@ -1968,7 +2000,7 @@ const file_outbound_v1_recipient_proto_rawDesc = "" +
 	"\x11recipient.channel\x12\x18set either http or email\x1a!has(this.http) || has(this.email)B\t\n" +
 	"\achannelB\n" +
 	"\n" +
-	"\b_enabled\"\xec\f\n" +
+	"\b_enabled\"\xb9\r\n" +
 	"\rHttpRecipient\x12\x1f\n" +
 	"\x03url\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x80\x10R\x03url\x127\n" +
 	"\x12ca_certificate_pem\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x10caCertificatePem\x12,\n" +
@@ -1993,7 +2025,10 @@ const file_outbound_v1_recipient_proto_rawDesc = "" +
 	"\rbody_template\x18\x12 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\fbodyTemplate\x12D\n" +
 	"\x11body_content_type\x18\x13 \x01(\tB\x18\xbaH\x15r\x13\x18\xc8\x012\x0e^[\\x20-\\x7e]*$R\x0fbodyContentType\x12J\n" +
 	"\x0fca_certificates\x18\x14 \x03(\v2\x1c.outbound.v1.CertificateInfoB\x03\xe0A\x03R\x0ecaCertificates\x12;\n" +
-	"\fcontent_type\x18( \x01(\tB\x18\xbaH\x15r\x13\x18\xc8\x012\x0e^[\\x20-\\x7e]*$R\vcontentType\x1aM\n" +
+	"\fcontent_type\x18( \x01(\tB\x18\xbaH\x15r\x13\x18\xc8\x012\x0e^[\\x20-\\x7e]*$R\vcontentType\x12\x1d\n" +
+	"\n" +
+	"legacy_tls\x18- \x01(\bR\tlegacyTls\x12,\n" +
+	"\x12small_client_hello\x18. \x01(\bR\x10smallClientHello\x1aM\n" +
 	"\x06Format\"C\n" +
 	"\x04Kind\x12\x16\n" +
 	"\x12FORMAT_UNSPECIFIED\x10\x00\x12\b\n" +
@@ -2013,7 +2048,7 @@ const file_outbound_v1_recipient_proto_rawDesc = "" +
 	"\x11ORDER_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04NONE\x10\x01\x12\n" +
 	"\n" +
-	"\x06STRICT\x10\x02\"\xb3\x02\n" +
+	"\x06STRICT\x10\x02\"\xcb\x02\n" +
 	"\x0fCertificateInfo\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x16\n" +
 	"\x06issuer\x18\x02 \x01(\tR\x06issuer\x12-\n" +
@@ -2021,7 +2056,8 @@ const file_outbound_v1_recipient_proto_rawDesc = "" +
 	"\x0fnot_before_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\rnotBeforeTime\x12@\n" +
 	"\x0enot_after_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\fnotAfterTime\x12#\n" +
 	"\rserial_number\x18\x06 \x01(\tR\fserialNumber\x12\x14\n" +
-	"\x05names\x18\a \x03(\tR\x05names\"\x8c\x01\n" +
+	"\x05names\x18\a \x03(\tR\x05names\x12\x16\n" +
+	"\x06pinned\x18- \x01(\bR\x06pinned\"\x8c\x01\n" +
 	"\aBackoff\x127\n" +
 	"\n" +
 	"multiplier\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00$@)\x00\x00\x00\x00\x00\x00\x00\x00R\n" +

@@ -593,7 +593,8 @@ type DoctorRecipientResponse struct {
 	Healthy bool `protobuf:"varint,2,opt,name=healthy,proto3" json:"healthy,omitempty"`
 	// Certificate chain presented by the server, leaf first.
 	PresentedChain []*CertificateInfo `protobuf:"bytes,3,rep,name=presented_chain,json=presentedChain,proto3" json:"presented_chain,omitempty"`
-	// Root certificate (PEM) to set as `http.caCertificatePem`, if the server presented an untrusted one.
+	// Certificate (PEM) to add to `http.caCertificatePem`, if the server presented one that is not trusted: its root, or where no root
+	// would do (`pinned`), its own certificate.
 	RootToPinPem  string `protobuf:"bytes,4,opt,name=root_to_pin_pem,json=rootToPinPem,proto3" json:"root_to_pin_pem,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -170,7 +170,8 @@ type SmtpSettings struct {
 	FromAddress string `protobuf:"bytes,8,opt,name=from_address,json=fromAddress,proto3" json:"from_address,omitempty"`
 	// Sender name. Default "Outbound".
 	FromName string `protobuf:"bytes,9,opt,name=from_name,json=fromName,proto3" json:"from_name,omitempty"`
-	// Root certificates (PEM) that verify the relay instead of the system's. At most 64 KiB.
+	// Root certificates (PEM) that verify the relay instead of the system's. A certificate that is not a CA certificate is pinned:
+	// trusted if the relay presents exactly it. At most 64 KiB.
 	CaCertificatePem string `protobuf:"bytes,10,opt,name=ca_certificate_pem,json=caCertificatePem,proto3" json:"ca_certificate_pem,omitempty"`
 	// Receive alerts about recipients without a contact, silent appliances and storage. At most 10 addresses.
 	AdminContacts []string `protobuf:"bytes,11,rep,name=admin_contacts,json=adminContacts,proto3" json:"admin_contacts,omitempty"`
@@ -187,7 +188,18 @@ type SmtpSettings struct {
 	// Maximum connections to the relay for each sender, 1 to 20. Default 4.
 	MaxConnections int32 `protobuf:"varint,17,opt,name=max_connections,json=maxConnections,proto3" json:"max_connections,omitempty"`
 	// A daily report to the admin contacts, which confirms that email works and summarizes deliveries.
-	DailyNotice   *DailyNotice `protobuf:"bytes,18,opt,name=daily_notice,json=dailyNotice,proto3" json:"daily_notice,omitempty"`
+	DailyNotice *DailyNotice `protobuf:"bytes,18,opt,name=daily_notice,json=dailyNotice,proto3" json:"daily_notice,omitempty"`
+	// Whether to speak TLS as old servers need it: TLS 1.2 alone, and with its cipher suites that have RSA key exchange or CBC. What it
+	// weakens: whoever records the connection and later gets the server's private key can read it (no forward secrecy), and CBC has
+	// known weaknesses. Default false.
+	LegacyTls bool `protobuf:"varint,45,opt,name=legacy_tls,json=legacyTls,proto3" json:"legacy_tls,omitempty"`
+	// Whether to leave out post-quantum key exchange, for servers and devices on the way that do not take a ClientHello of more than one
+	// packet. What it weakens: whoever records the connection can read it with a future quantum computer. Default false.
+	SmallClientHello bool `protobuf:"varint,46,opt,name=small_client_hello,json=smallClientHello,proto3" json:"small_client_hello,omitempty"`
+	// Details of the uploaded root certificates.
+	CaCertificates []*CertificateInfo `protobuf:"bytes,47,rep,name=ca_certificates,json=caCertificates,proto3" json:"ca_certificates,omitempty"`
+	// Warnings about valid settings, as sentences.
+	Warnings      []string `protobuf:"bytes,48,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -344,6 +356,34 @@ func (x *SmtpSettings) GetMaxConnections() int32 {
 func (x *SmtpSettings) GetDailyNotice() *DailyNotice {
 	if x != nil {
 		return x.DailyNotice
+	}
+	return nil
+}
+
+func (x *SmtpSettings) GetLegacyTls() bool {
+	if x != nil {
+		return x.LegacyTls
+	}
+	return false
+}
+
+func (x *SmtpSettings) GetSmallClientHello() bool {
+	if x != nil {
+		return x.SmallClientHello
+	}
+	return false
+}
+
+func (x *SmtpSettings) GetCaCertificates() []*CertificateInfo {
+	if x != nil {
+		return x.CaCertificates
+	}
+	return nil
+}
+
+func (x *SmtpSettings) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
 	}
 	return nil
 }
@@ -3890,7 +3930,8 @@ var File_outbound_v1_settings_service_proto protoreflect.FileDescriptor
 
 const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\n" +
-	"\"outbound/v1/settings_service.proto\x12\voutbound.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a outbound/v1/access_service.proto\x1a\x1boutbound/v1/recipient.proto\x1a#outbound/v1/recipient_service.proto\"\xfa\b\n" +
+	"\"outbound/v1/settings_service.proto\x12\voutbound.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a outbound/v1/access_service.proto\x1a\x1boutbound/v1/recipient.proto\x1a#outbound/v1/recipient_service.proto\"\xb4\n" +
+	"\n" +
 	"\fSmtpSettings\x120\n" +
 	"\x04host\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x18\xfd\x012\x12^[A-Za-z0-9.:_-]*$R\x04host\x12\x1f\n" +
 	"\x04port\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xff\xff\x03(\x00R\x04port\x12S\n" +
@@ -3916,7 +3957,12 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\n" +
 	"rate_limit\x18\x10 \x01(\v2\x16.outbound.v1.RateLimitR\trateLimit\x122\n" +
 	"\x0fmax_connections\x18\x11 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\x14(\x00R\x0emaxConnections\x12;\n" +
-	"\fdaily_notice\x18\x12 \x01(\v2\x18.outbound.v1.DailyNoticeR\vdailyNotice\x1aQ\n" +
+	"\fdaily_notice\x18\x12 \x01(\v2\x18.outbound.v1.DailyNoticeR\vdailyNotice\x12\x1d\n" +
+	"\n" +
+	"legacy_tls\x18- \x01(\bR\tlegacyTls\x12,\n" +
+	"\x12small_client_hello\x18. \x01(\bR\x10smallClientHello\x12J\n" +
+	"\x0fca_certificates\x18/ \x03(\v2\x1c.outbound.v1.CertificateInfoB\x03\xe0A\x03R\x0ecaCertificates\x12\x1f\n" +
+	"\bwarnings\x180 \x03(\tB\x03\xe0A\x03R\bwarnings\x1aQ\n" +
 	"\n" +
 	"Encryption\"C\n" +
 	"\x04Mode\x12\x1a\n" +
@@ -4280,16 +4326,17 @@ var file_outbound_v1_settings_service_proto_goTypes = []any{
 	nil,                                  // 59: outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
 	(*timestamppb.Timestamp)(nil),        // 60: google.protobuf.Timestamp
 	(*RateLimit)(nil),                    // 61: outbound.v1.RateLimit
-	(*OAuth2Parameter)(nil),              // 62: outbound.v1.OAuth2Parameter
-	(*MailText)(nil),                     // 63: outbound.v1.MailText
-	(*CreateRecipientRequest)(nil),       // 64: outbound.v1.CreateRecipientRequest
-	(*UpdateRecipientRequest)(nil),       // 65: outbound.v1.UpdateRecipientRequest
-	(*DeleteRecipientRequest)(nil),       // 66: outbound.v1.DeleteRecipientRequest
-	(*durationpb.Duration)(nil),          // 67: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),        // 68: google.protobuf.FieldMask
-	(*StoredToken)(nil),                  // 69: outbound.v1.StoredToken
-	(*StoredUser)(nil),                   // 70: outbound.v1.StoredUser
-	(*emptypb.Empty)(nil),                // 71: google.protobuf.Empty
+	(*CertificateInfo)(nil),              // 62: outbound.v1.CertificateInfo
+	(*OAuth2Parameter)(nil),              // 63: outbound.v1.OAuth2Parameter
+	(*MailText)(nil),                     // 64: outbound.v1.MailText
+	(*CreateRecipientRequest)(nil),       // 65: outbound.v1.CreateRecipientRequest
+	(*UpdateRecipientRequest)(nil),       // 66: outbound.v1.UpdateRecipientRequest
+	(*DeleteRecipientRequest)(nil),       // 67: outbound.v1.DeleteRecipientRequest
+	(*durationpb.Duration)(nil),          // 68: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),        // 69: google.protobuf.FieldMask
+	(*StoredToken)(nil),                  // 70: outbound.v1.StoredToken
+	(*StoredUser)(nil),                   // 71: outbound.v1.StoredUser
+	(*emptypb.Empty)(nil),                // 72: google.protobuf.Empty
 }
 var file_outbound_v1_settings_service_proto_depIdxs = []int32{
 	0,  // 0: outbound.v1.SmtpSettings.encryption:type_name -> outbound.v1.SmtpSettings.Encryption.Mode
@@ -4298,123 +4345,124 @@ var file_outbound_v1_settings_service_proto_depIdxs = []int32{
 	3,  // 3: outbound.v1.SmtpSettings.oauth2:type_name -> outbound.v1.RelayOAuth2
 	61, // 4: outbound.v1.SmtpSettings.rate_limit:type_name -> outbound.v1.RateLimit
 	4,  // 5: outbound.v1.SmtpSettings.daily_notice:type_name -> outbound.v1.DailyNotice
-	62, // 6: outbound.v1.RelayOAuth2.parameters:type_name -> outbound.v1.OAuth2Parameter
-	58, // 7: outbound.v1.SendTestEmailResponse.results:type_name -> outbound.v1.SendTestEmailResponse.Result
-	63, // 8: outbound.v1.DefaultMailText.text:type_name -> outbound.v1.MailText
-	10, // 9: outbound.v1.ListMacrosResponse.macros:type_name -> outbound.v1.Macro
-	11, // 10: outbound.v1.ListMacrosResponse.defaults:type_name -> outbound.v1.DefaultMailText
-	60, // 11: outbound.v1.Revision.time:type_name -> google.protobuf.Timestamp
-	14, // 12: outbound.v1.Revision.changes:type_name -> outbound.v1.Change
-	16, // 13: outbound.v1.CheckChangesRequest.changes:type_name -> outbound.v1.PlannedChange
-	43, // 14: outbound.v1.PlannedChange.create_event_type:type_name -> outbound.v1.CreateEventTypeRequest
-	44, // 15: outbound.v1.PlannedChange.update_event_type:type_name -> outbound.v1.UpdateEventTypeRequest
-	45, // 16: outbound.v1.PlannedChange.delete_event_type:type_name -> outbound.v1.DeleteEventTypeRequest
-	37, // 17: outbound.v1.PlannedChange.create_custom_field:type_name -> outbound.v1.CreateCustomFieldRequest
-	38, // 18: outbound.v1.PlannedChange.update_custom_field:type_name -> outbound.v1.UpdateCustomFieldRequest
-	39, // 19: outbound.v1.PlannedChange.delete_custom_field:type_name -> outbound.v1.DeleteCustomFieldRequest
-	31, // 20: outbound.v1.PlannedChange.update_smtp_settings:type_name -> outbound.v1.UpdateSmtpSettingsRequest
-	33, // 21: outbound.v1.PlannedChange.update_email_settings:type_name -> outbound.v1.UpdateEmailSettingsRequest
-	49, // 22: outbound.v1.PlannedChange.create_appliance:type_name -> outbound.v1.CreateApplianceRequest
-	50, // 23: outbound.v1.PlannedChange.update_appliance:type_name -> outbound.v1.UpdateApplianceRequest
-	52, // 24: outbound.v1.PlannedChange.delete_appliance:type_name -> outbound.v1.DeleteApplianceRequest
-	64, // 25: outbound.v1.PlannedChange.create_recipient:type_name -> outbound.v1.CreateRecipientRequest
-	65, // 26: outbound.v1.PlannedChange.update_recipient:type_name -> outbound.v1.UpdateRecipientRequest
-	66, // 27: outbound.v1.PlannedChange.delete_recipient:type_name -> outbound.v1.DeleteRecipientRequest
-	18, // 28: outbound.v1.CheckedChange.faults:type_name -> outbound.v1.FieldFault
-	17, // 29: outbound.v1.CheckChangesResponse.results:type_name -> outbound.v1.CheckedChange
-	13, // 30: outbound.v1.ListRevisionsResponse.revisions:type_name -> outbound.v1.Revision
-	13, // 31: outbound.v1.RollBackResponse.revision:type_name -> outbound.v1.Revision
-	67, // 32: outbound.v1.EmailSettings.retry_duration:type_name -> google.protobuf.Duration
-	67, // 33: outbound.v1.EmailSettings.retry_interval:type_name -> google.protobuf.Duration
-	60, // 34: outbound.v1.EmailSettings.update_time:type_name -> google.protobuf.Timestamp
-	27, // 35: outbound.v1.EventType.variables:type_name -> outbound.v1.Variable
-	60, // 36: outbound.v1.Appliance.create_time:type_name -> google.protobuf.Timestamp
-	60, // 37: outbound.v1.Appliance.rotate_time:type_name -> google.protobuf.Timestamp
-	67, // 38: outbound.v1.Appliance.silent_after:type_name -> google.protobuf.Duration
-	2,  // 39: outbound.v1.UpdateSmtpSettingsRequest.smtp_settings:type_name -> outbound.v1.SmtpSettings
-	68, // 40: outbound.v1.UpdateSmtpSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
-	24, // 41: outbound.v1.UpdateEmailSettingsRequest.email_settings:type_name -> outbound.v1.EmailSettings
-	68, // 42: outbound.v1.UpdateEmailSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
-	25, // 43: outbound.v1.ListCustomFieldsResponse.custom_fields:type_name -> outbound.v1.CustomField
-	25, // 44: outbound.v1.CreateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
-	25, // 45: outbound.v1.UpdateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
-	68, // 46: outbound.v1.UpdateCustomFieldRequest.update_mask:type_name -> google.protobuf.FieldMask
-	26, // 47: outbound.v1.ListEventTypesResponse.event_types:type_name -> outbound.v1.EventType
-	26, // 48: outbound.v1.CreateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
-	26, // 49: outbound.v1.UpdateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
-	68, // 50: outbound.v1.UpdateEventTypeRequest.update_mask:type_name -> google.protobuf.FieldMask
-	28, // 51: outbound.v1.ListAppliancesResponse.appliances:type_name -> outbound.v1.Appliance
-	28, // 52: outbound.v1.CreateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
-	28, // 53: outbound.v1.UpdateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
-	68, // 54: outbound.v1.UpdateApplianceRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 55: outbound.v1.WatchSettingsResponse.smtp:type_name -> outbound.v1.SmtpSettings
-	24, // 56: outbound.v1.WatchSettingsResponse.email:type_name -> outbound.v1.EmailSettings
-	25, // 57: outbound.v1.WatchSettingsResponse.custom_fields:type_name -> outbound.v1.CustomField
-	26, // 58: outbound.v1.WatchSettingsResponse.event_types:type_name -> outbound.v1.EventType
-	55, // 59: outbound.v1.WatchSettingsResponse.appliances:type_name -> outbound.v1.StoredAppliance
-	69, // 60: outbound.v1.WatchSettingsResponse.tokens:type_name -> outbound.v1.StoredToken
-	70, // 61: outbound.v1.WatchSettingsResponse.users:type_name -> outbound.v1.StoredUser
-	59, // 62: outbound.v1.WatchSettingsResponse.sealed_smtp_secrets:type_name -> outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
-	28, // 63: outbound.v1.StoredAppliance.appliance:type_name -> outbound.v1.Appliance
-	30, // 64: outbound.v1.SettingsService.GetSmtpSettings:input_type -> outbound.v1.GetSmtpSettingsRequest
-	31, // 65: outbound.v1.SettingsService.UpdateSmtpSettings:input_type -> outbound.v1.UpdateSmtpSettingsRequest
-	5,  // 66: outbound.v1.SettingsService.SendTestEmail:input_type -> outbound.v1.SendTestEmailRequest
-	32, // 67: outbound.v1.SettingsService.GetEmailSettings:input_type -> outbound.v1.GetEmailSettingsRequest
-	33, // 68: outbound.v1.SettingsService.UpdateEmailSettings:input_type -> outbound.v1.UpdateEmailSettingsRequest
-	34, // 69: outbound.v1.SettingsService.ListCustomFields:input_type -> outbound.v1.ListCustomFieldsRequest
-	36, // 70: outbound.v1.SettingsService.GetCustomField:input_type -> outbound.v1.GetCustomFieldRequest
-	37, // 71: outbound.v1.SettingsService.CreateCustomField:input_type -> outbound.v1.CreateCustomFieldRequest
-	38, // 72: outbound.v1.SettingsService.UpdateCustomField:input_type -> outbound.v1.UpdateCustomFieldRequest
-	39, // 73: outbound.v1.SettingsService.DeleteCustomField:input_type -> outbound.v1.DeleteCustomFieldRequest
-	40, // 74: outbound.v1.SettingsService.ListEventTypes:input_type -> outbound.v1.ListEventTypesRequest
-	42, // 75: outbound.v1.SettingsService.GetEventType:input_type -> outbound.v1.GetEventTypeRequest
-	43, // 76: outbound.v1.SettingsService.CreateEventType:input_type -> outbound.v1.CreateEventTypeRequest
-	44, // 77: outbound.v1.SettingsService.UpdateEventType:input_type -> outbound.v1.UpdateEventTypeRequest
-	45, // 78: outbound.v1.SettingsService.DeleteEventType:input_type -> outbound.v1.DeleteEventTypeRequest
-	9,  // 79: outbound.v1.SettingsService.ListMacros:input_type -> outbound.v1.ListMacrosRequest
-	46, // 80: outbound.v1.SettingsService.ListAppliances:input_type -> outbound.v1.ListAppliancesRequest
-	48, // 81: outbound.v1.SettingsService.GetAppliance:input_type -> outbound.v1.GetApplianceRequest
-	49, // 82: outbound.v1.SettingsService.CreateAppliance:input_type -> outbound.v1.CreateApplianceRequest
-	50, // 83: outbound.v1.SettingsService.UpdateAppliance:input_type -> outbound.v1.UpdateApplianceRequest
-	51, // 84: outbound.v1.SettingsService.RotateAppliance:input_type -> outbound.v1.RotateApplianceRequest
-	52, // 85: outbound.v1.SettingsService.DeleteAppliance:input_type -> outbound.v1.DeleteApplianceRequest
-	15, // 86: outbound.v1.SettingsService.CheckChanges:input_type -> outbound.v1.CheckChangesRequest
-	20, // 87: outbound.v1.SettingsService.ListRevisions:input_type -> outbound.v1.ListRevisionsRequest
-	22, // 88: outbound.v1.SettingsService.RollBack:input_type -> outbound.v1.RollBackRequest
-	53, // 89: outbound.v1.SettingsService.WatchSettings:input_type -> outbound.v1.WatchSettingsRequest
-	7,  // 90: outbound.v1.SettingsService.KeepRelayToken:input_type -> outbound.v1.KeepRelayTokenRequest
-	2,  // 91: outbound.v1.SettingsService.GetSmtpSettings:output_type -> outbound.v1.SmtpSettings
-	2,  // 92: outbound.v1.SettingsService.UpdateSmtpSettings:output_type -> outbound.v1.SmtpSettings
-	6,  // 93: outbound.v1.SettingsService.SendTestEmail:output_type -> outbound.v1.SendTestEmailResponse
-	24, // 94: outbound.v1.SettingsService.GetEmailSettings:output_type -> outbound.v1.EmailSettings
-	24, // 95: outbound.v1.SettingsService.UpdateEmailSettings:output_type -> outbound.v1.EmailSettings
-	35, // 96: outbound.v1.SettingsService.ListCustomFields:output_type -> outbound.v1.ListCustomFieldsResponse
-	25, // 97: outbound.v1.SettingsService.GetCustomField:output_type -> outbound.v1.CustomField
-	25, // 98: outbound.v1.SettingsService.CreateCustomField:output_type -> outbound.v1.CustomField
-	25, // 99: outbound.v1.SettingsService.UpdateCustomField:output_type -> outbound.v1.CustomField
-	71, // 100: outbound.v1.SettingsService.DeleteCustomField:output_type -> google.protobuf.Empty
-	41, // 101: outbound.v1.SettingsService.ListEventTypes:output_type -> outbound.v1.ListEventTypesResponse
-	26, // 102: outbound.v1.SettingsService.GetEventType:output_type -> outbound.v1.EventType
-	26, // 103: outbound.v1.SettingsService.CreateEventType:output_type -> outbound.v1.EventType
-	26, // 104: outbound.v1.SettingsService.UpdateEventType:output_type -> outbound.v1.EventType
-	71, // 105: outbound.v1.SettingsService.DeleteEventType:output_type -> google.protobuf.Empty
-	12, // 106: outbound.v1.SettingsService.ListMacros:output_type -> outbound.v1.ListMacrosResponse
-	47, // 107: outbound.v1.SettingsService.ListAppliances:output_type -> outbound.v1.ListAppliancesResponse
-	28, // 108: outbound.v1.SettingsService.GetAppliance:output_type -> outbound.v1.Appliance
-	29, // 109: outbound.v1.SettingsService.CreateAppliance:output_type -> outbound.v1.ApplianceCredentials
-	28, // 110: outbound.v1.SettingsService.UpdateAppliance:output_type -> outbound.v1.Appliance
-	29, // 111: outbound.v1.SettingsService.RotateAppliance:output_type -> outbound.v1.ApplianceCredentials
-	71, // 112: outbound.v1.SettingsService.DeleteAppliance:output_type -> google.protobuf.Empty
-	19, // 113: outbound.v1.SettingsService.CheckChanges:output_type -> outbound.v1.CheckChangesResponse
-	21, // 114: outbound.v1.SettingsService.ListRevisions:output_type -> outbound.v1.ListRevisionsResponse
-	23, // 115: outbound.v1.SettingsService.RollBack:output_type -> outbound.v1.RollBackResponse
-	54, // 116: outbound.v1.SettingsService.WatchSettings:output_type -> outbound.v1.WatchSettingsResponse
-	71, // 117: outbound.v1.SettingsService.KeepRelayToken:output_type -> google.protobuf.Empty
-	91, // [91:118] is the sub-list for method output_type
-	64, // [64:91] is the sub-list for method input_type
-	64, // [64:64] is the sub-list for extension type_name
-	64, // [64:64] is the sub-list for extension extendee
-	0,  // [0:64] is the sub-list for field type_name
+	62, // 6: outbound.v1.SmtpSettings.ca_certificates:type_name -> outbound.v1.CertificateInfo
+	63, // 7: outbound.v1.RelayOAuth2.parameters:type_name -> outbound.v1.OAuth2Parameter
+	58, // 8: outbound.v1.SendTestEmailResponse.results:type_name -> outbound.v1.SendTestEmailResponse.Result
+	64, // 9: outbound.v1.DefaultMailText.text:type_name -> outbound.v1.MailText
+	10, // 10: outbound.v1.ListMacrosResponse.macros:type_name -> outbound.v1.Macro
+	11, // 11: outbound.v1.ListMacrosResponse.defaults:type_name -> outbound.v1.DefaultMailText
+	60, // 12: outbound.v1.Revision.time:type_name -> google.protobuf.Timestamp
+	14, // 13: outbound.v1.Revision.changes:type_name -> outbound.v1.Change
+	16, // 14: outbound.v1.CheckChangesRequest.changes:type_name -> outbound.v1.PlannedChange
+	43, // 15: outbound.v1.PlannedChange.create_event_type:type_name -> outbound.v1.CreateEventTypeRequest
+	44, // 16: outbound.v1.PlannedChange.update_event_type:type_name -> outbound.v1.UpdateEventTypeRequest
+	45, // 17: outbound.v1.PlannedChange.delete_event_type:type_name -> outbound.v1.DeleteEventTypeRequest
+	37, // 18: outbound.v1.PlannedChange.create_custom_field:type_name -> outbound.v1.CreateCustomFieldRequest
+	38, // 19: outbound.v1.PlannedChange.update_custom_field:type_name -> outbound.v1.UpdateCustomFieldRequest
+	39, // 20: outbound.v1.PlannedChange.delete_custom_field:type_name -> outbound.v1.DeleteCustomFieldRequest
+	31, // 21: outbound.v1.PlannedChange.update_smtp_settings:type_name -> outbound.v1.UpdateSmtpSettingsRequest
+	33, // 22: outbound.v1.PlannedChange.update_email_settings:type_name -> outbound.v1.UpdateEmailSettingsRequest
+	49, // 23: outbound.v1.PlannedChange.create_appliance:type_name -> outbound.v1.CreateApplianceRequest
+	50, // 24: outbound.v1.PlannedChange.update_appliance:type_name -> outbound.v1.UpdateApplianceRequest
+	52, // 25: outbound.v1.PlannedChange.delete_appliance:type_name -> outbound.v1.DeleteApplianceRequest
+	65, // 26: outbound.v1.PlannedChange.create_recipient:type_name -> outbound.v1.CreateRecipientRequest
+	66, // 27: outbound.v1.PlannedChange.update_recipient:type_name -> outbound.v1.UpdateRecipientRequest
+	67, // 28: outbound.v1.PlannedChange.delete_recipient:type_name -> outbound.v1.DeleteRecipientRequest
+	18, // 29: outbound.v1.CheckedChange.faults:type_name -> outbound.v1.FieldFault
+	17, // 30: outbound.v1.CheckChangesResponse.results:type_name -> outbound.v1.CheckedChange
+	13, // 31: outbound.v1.ListRevisionsResponse.revisions:type_name -> outbound.v1.Revision
+	13, // 32: outbound.v1.RollBackResponse.revision:type_name -> outbound.v1.Revision
+	68, // 33: outbound.v1.EmailSettings.retry_duration:type_name -> google.protobuf.Duration
+	68, // 34: outbound.v1.EmailSettings.retry_interval:type_name -> google.protobuf.Duration
+	60, // 35: outbound.v1.EmailSettings.update_time:type_name -> google.protobuf.Timestamp
+	27, // 36: outbound.v1.EventType.variables:type_name -> outbound.v1.Variable
+	60, // 37: outbound.v1.Appliance.create_time:type_name -> google.protobuf.Timestamp
+	60, // 38: outbound.v1.Appliance.rotate_time:type_name -> google.protobuf.Timestamp
+	68, // 39: outbound.v1.Appliance.silent_after:type_name -> google.protobuf.Duration
+	2,  // 40: outbound.v1.UpdateSmtpSettingsRequest.smtp_settings:type_name -> outbound.v1.SmtpSettings
+	69, // 41: outbound.v1.UpdateSmtpSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	24, // 42: outbound.v1.UpdateEmailSettingsRequest.email_settings:type_name -> outbound.v1.EmailSettings
+	69, // 43: outbound.v1.UpdateEmailSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	25, // 44: outbound.v1.ListCustomFieldsResponse.custom_fields:type_name -> outbound.v1.CustomField
+	25, // 45: outbound.v1.CreateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
+	25, // 46: outbound.v1.UpdateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
+	69, // 47: outbound.v1.UpdateCustomFieldRequest.update_mask:type_name -> google.protobuf.FieldMask
+	26, // 48: outbound.v1.ListEventTypesResponse.event_types:type_name -> outbound.v1.EventType
+	26, // 49: outbound.v1.CreateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
+	26, // 50: outbound.v1.UpdateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
+	69, // 51: outbound.v1.UpdateEventTypeRequest.update_mask:type_name -> google.protobuf.FieldMask
+	28, // 52: outbound.v1.ListAppliancesResponse.appliances:type_name -> outbound.v1.Appliance
+	28, // 53: outbound.v1.CreateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
+	28, // 54: outbound.v1.UpdateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
+	69, // 55: outbound.v1.UpdateApplianceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 56: outbound.v1.WatchSettingsResponse.smtp:type_name -> outbound.v1.SmtpSettings
+	24, // 57: outbound.v1.WatchSettingsResponse.email:type_name -> outbound.v1.EmailSettings
+	25, // 58: outbound.v1.WatchSettingsResponse.custom_fields:type_name -> outbound.v1.CustomField
+	26, // 59: outbound.v1.WatchSettingsResponse.event_types:type_name -> outbound.v1.EventType
+	55, // 60: outbound.v1.WatchSettingsResponse.appliances:type_name -> outbound.v1.StoredAppliance
+	70, // 61: outbound.v1.WatchSettingsResponse.tokens:type_name -> outbound.v1.StoredToken
+	71, // 62: outbound.v1.WatchSettingsResponse.users:type_name -> outbound.v1.StoredUser
+	59, // 63: outbound.v1.WatchSettingsResponse.sealed_smtp_secrets:type_name -> outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
+	28, // 64: outbound.v1.StoredAppliance.appliance:type_name -> outbound.v1.Appliance
+	30, // 65: outbound.v1.SettingsService.GetSmtpSettings:input_type -> outbound.v1.GetSmtpSettingsRequest
+	31, // 66: outbound.v1.SettingsService.UpdateSmtpSettings:input_type -> outbound.v1.UpdateSmtpSettingsRequest
+	5,  // 67: outbound.v1.SettingsService.SendTestEmail:input_type -> outbound.v1.SendTestEmailRequest
+	32, // 68: outbound.v1.SettingsService.GetEmailSettings:input_type -> outbound.v1.GetEmailSettingsRequest
+	33, // 69: outbound.v1.SettingsService.UpdateEmailSettings:input_type -> outbound.v1.UpdateEmailSettingsRequest
+	34, // 70: outbound.v1.SettingsService.ListCustomFields:input_type -> outbound.v1.ListCustomFieldsRequest
+	36, // 71: outbound.v1.SettingsService.GetCustomField:input_type -> outbound.v1.GetCustomFieldRequest
+	37, // 72: outbound.v1.SettingsService.CreateCustomField:input_type -> outbound.v1.CreateCustomFieldRequest
+	38, // 73: outbound.v1.SettingsService.UpdateCustomField:input_type -> outbound.v1.UpdateCustomFieldRequest
+	39, // 74: outbound.v1.SettingsService.DeleteCustomField:input_type -> outbound.v1.DeleteCustomFieldRequest
+	40, // 75: outbound.v1.SettingsService.ListEventTypes:input_type -> outbound.v1.ListEventTypesRequest
+	42, // 76: outbound.v1.SettingsService.GetEventType:input_type -> outbound.v1.GetEventTypeRequest
+	43, // 77: outbound.v1.SettingsService.CreateEventType:input_type -> outbound.v1.CreateEventTypeRequest
+	44, // 78: outbound.v1.SettingsService.UpdateEventType:input_type -> outbound.v1.UpdateEventTypeRequest
+	45, // 79: outbound.v1.SettingsService.DeleteEventType:input_type -> outbound.v1.DeleteEventTypeRequest
+	9,  // 80: outbound.v1.SettingsService.ListMacros:input_type -> outbound.v1.ListMacrosRequest
+	46, // 81: outbound.v1.SettingsService.ListAppliances:input_type -> outbound.v1.ListAppliancesRequest
+	48, // 82: outbound.v1.SettingsService.GetAppliance:input_type -> outbound.v1.GetApplianceRequest
+	49, // 83: outbound.v1.SettingsService.CreateAppliance:input_type -> outbound.v1.CreateApplianceRequest
+	50, // 84: outbound.v1.SettingsService.UpdateAppliance:input_type -> outbound.v1.UpdateApplianceRequest
+	51, // 85: outbound.v1.SettingsService.RotateAppliance:input_type -> outbound.v1.RotateApplianceRequest
+	52, // 86: outbound.v1.SettingsService.DeleteAppliance:input_type -> outbound.v1.DeleteApplianceRequest
+	15, // 87: outbound.v1.SettingsService.CheckChanges:input_type -> outbound.v1.CheckChangesRequest
+	20, // 88: outbound.v1.SettingsService.ListRevisions:input_type -> outbound.v1.ListRevisionsRequest
+	22, // 89: outbound.v1.SettingsService.RollBack:input_type -> outbound.v1.RollBackRequest
+	53, // 90: outbound.v1.SettingsService.WatchSettings:input_type -> outbound.v1.WatchSettingsRequest
+	7,  // 91: outbound.v1.SettingsService.KeepRelayToken:input_type -> outbound.v1.KeepRelayTokenRequest
+	2,  // 92: outbound.v1.SettingsService.GetSmtpSettings:output_type -> outbound.v1.SmtpSettings
+	2,  // 93: outbound.v1.SettingsService.UpdateSmtpSettings:output_type -> outbound.v1.SmtpSettings
+	6,  // 94: outbound.v1.SettingsService.SendTestEmail:output_type -> outbound.v1.SendTestEmailResponse
+	24, // 95: outbound.v1.SettingsService.GetEmailSettings:output_type -> outbound.v1.EmailSettings
+	24, // 96: outbound.v1.SettingsService.UpdateEmailSettings:output_type -> outbound.v1.EmailSettings
+	35, // 97: outbound.v1.SettingsService.ListCustomFields:output_type -> outbound.v1.ListCustomFieldsResponse
+	25, // 98: outbound.v1.SettingsService.GetCustomField:output_type -> outbound.v1.CustomField
+	25, // 99: outbound.v1.SettingsService.CreateCustomField:output_type -> outbound.v1.CustomField
+	25, // 100: outbound.v1.SettingsService.UpdateCustomField:output_type -> outbound.v1.CustomField
+	72, // 101: outbound.v1.SettingsService.DeleteCustomField:output_type -> google.protobuf.Empty
+	41, // 102: outbound.v1.SettingsService.ListEventTypes:output_type -> outbound.v1.ListEventTypesResponse
+	26, // 103: outbound.v1.SettingsService.GetEventType:output_type -> outbound.v1.EventType
+	26, // 104: outbound.v1.SettingsService.CreateEventType:output_type -> outbound.v1.EventType
+	26, // 105: outbound.v1.SettingsService.UpdateEventType:output_type -> outbound.v1.EventType
+	72, // 106: outbound.v1.SettingsService.DeleteEventType:output_type -> google.protobuf.Empty
+	12, // 107: outbound.v1.SettingsService.ListMacros:output_type -> outbound.v1.ListMacrosResponse
+	47, // 108: outbound.v1.SettingsService.ListAppliances:output_type -> outbound.v1.ListAppliancesResponse
+	28, // 109: outbound.v1.SettingsService.GetAppliance:output_type -> outbound.v1.Appliance
+	29, // 110: outbound.v1.SettingsService.CreateAppliance:output_type -> outbound.v1.ApplianceCredentials
+	28, // 111: outbound.v1.SettingsService.UpdateAppliance:output_type -> outbound.v1.Appliance
+	29, // 112: outbound.v1.SettingsService.RotateAppliance:output_type -> outbound.v1.ApplianceCredentials
+	72, // 113: outbound.v1.SettingsService.DeleteAppliance:output_type -> google.protobuf.Empty
+	19, // 114: outbound.v1.SettingsService.CheckChanges:output_type -> outbound.v1.CheckChangesResponse
+	21, // 115: outbound.v1.SettingsService.ListRevisions:output_type -> outbound.v1.ListRevisionsResponse
+	23, // 116: outbound.v1.SettingsService.RollBack:output_type -> outbound.v1.RollBackResponse
+	54, // 117: outbound.v1.SettingsService.WatchSettings:output_type -> outbound.v1.WatchSettingsResponse
+	72, // 118: outbound.v1.SettingsService.KeepRelayToken:output_type -> google.protobuf.Empty
+	92, // [92:119] is the sub-list for method output_type
+	65, // [65:92] is the sub-list for method input_type
+	65, // [65:65] is the sub-list for extension type_name
+	65, // [65:65] is the sub-list for extension extendee
+	0,  // [0:65] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_settings_service_proto_init() }

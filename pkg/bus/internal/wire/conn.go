@@ -237,7 +237,7 @@ func clientOptions(c *Conn) ([]nats.Option, error) {
 		opts = append(opts, nats.UserInfo(o.User, password))
 	}
 	if o.CAFile != "" {
-		opts = append(opts, nats.RootCAs(o.CAFile))
+		opts = append(opts, rootCAs(o.CAFile))
 	}
 	return opts, nil
 }

@@ -131,8 +131,7 @@ func (x FieldFlag) value(files *input.Reader, f *pflag.FlagSet) (any, error) {
 		if x.kind == flagSecret {
 			return files.ReadSecret(path)
 		}
-		b, err := files.Read(path)
-		return string(b), err
+		return files.ReadText(path)
 	default:
 		return nil, fmt.Errorf("flag --%s is of an unknown kind %d", x.name, x.kind)
 	}

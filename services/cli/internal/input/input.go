@@ -10,6 +10,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/outbound-events/outbound/pkg/certificate"
 	"github.com/outbound-events/outbound/pkg/yamlstream"
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 	"github.com/outbound-events/outbound/services/cli/internal/resource"
@@ -25,15 +26,33 @@ type Reader struct {
 
 // ReadSecret reads a secret from a file, or from standard input if the file is `-`, without its line end.
 func (r *Reader) ReadSecret(path string) (string, error) {
-	b, err := r.Read(path)
+	text, err := r.ReadText(path)
 	if err != nil {
 		return "", err
 	}
-	secret := strings.TrimRight(string(b), "\r\n")
+	secret := strings.TrimRight(text, "\r\n")
 	if secret == "" {
 		return "", exit.Usagef("%s is empty: it must hold a secret", path)
 	}
 	return secret, nil
+}
+
+// ReadText reads a file with text, or standard input if the file is `-`: binary certificates and keys as PEM, UTF-16 as UTF-8.
+func (r *Reader) ReadText(path string) (string, error) {
+	b, err := r.Read(path)
+	if err != nil {
+		return "", err
+	}
+	return asText(path, b)
+}
+
+// asText is the content of a file as the API can carry it.
+func asText(path string, content []byte) (string, error) {
+	text, err := certificate.Text(content)
+	if err != nil {
+		return "", exit.Usagef("%s %w", path, err)
+	}
+	return text, nil
 }
 
 // maxInput bounds a file given to a command: the server takes no more.
@@ -198,7 +217,8 @@ func (r *Reader) placeholder(inner, dir string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return strings.TrimRight(string(b), "\r\n"), nil
+		text, err := asText(path, b)
+		return strings.TrimRight(text, "\r\n"), err
 	}
 	return "", fmt.Errorf("${%s} is no placeholder: use ${env:NAME} or ${file:PATH}, or $${%s} for the text itself", inner, inner)
 }

@@ -118,11 +118,11 @@ func (x *authFlags) add(files *input.Reader, t resource.Tree) error {
 	}
 	auth := chosen[0].make(secret)
 	if certificate, ok := auth["clientCertificate"].(resource.Tree); ok {
-		chain, err := files.Read(x.clientCertificateFile)
+		chain, err := files.ReadText(x.clientCertificateFile)
 		if err != nil {
 			return err
 		}
-		certificate["certificatePem"] = string(chain)
+		certificate["certificatePem"] = chain
 	}
 	resource.Set(t, "http.auth", auth)
 	return nil

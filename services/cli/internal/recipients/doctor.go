@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/outbound-events/outbound/pkg/certificate"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/cli/internal/client"
 	"github.com/outbound-events/outbound/services/cli/internal/command"
@@ -34,7 +36,7 @@ func doctorCommand(env *command.Env) *cobra.Command {
 		}),
 	}
 	cmd.Flags().BoolVar(&e.post, "post", false, "also send a test request and check the response status")
-	cmd.Flags().BoolVar(&e.pin, "pin", false, "add the root certificate that the server presents to the recipient, after confirmation")
+	cmd.Flags().BoolVar(&e.pin, "pin", false, "add the certificate that would make the server trusted to the recipient, after confirmation")
 	cmd.Flags().BoolVar(&e.yes, "yes", false, "with --pin: do not ask for confirmation")
 	return cmd
 }
@@ -53,9 +55,7 @@ func (e *diagnosis) examine(ctx context.Context, c *client.Client, id string) er
 			return err
 		}
 		if sure {
-			pinned := &outboundv1.HttpRecipient{CaCertificatePem: found.GetRootToPinPem()}
-			want := &outboundv1.Recipient{Channel: &outboundv1.Recipient_Http{Http: pinned}}
-			if err := c.Patch(ctx, client.RecipientPath(id), want, []string{"http.ca_certificate_pem"}, &outboundv1.Recipient{}); err != nil {
+			if err := addCertificate(ctx, c, id, found.GetRootToPinPem()); err != nil {
 				return err
 			}
 			e.Say("certificate added; running diagnostics again")
@@ -74,6 +74,35 @@ func (e *diagnosis) examine(ctx context.Context, c *client.Client, id string) er
 		return fmt.Errorf("diagnostics of recipient %s failed at %s", id, steps[max(len(steps)-1, 0)].GetName())
 	}
 	return nil
+}
+
+// addCertificate adds a certificate to those of a recipient, which stay.
+func addCertificate(ctx context.Context, c *client.Client, id, pem string) error {
+	stored := &outboundv1.Recipient{}
+	if err := c.Call(ctx, http.MethodGet, client.RecipientPath(id), nil, stored); err != nil {
+		return err
+	}
+	if before := strings.TrimSpace(stored.GetHttp().GetCaCertificatePem()); before != "" {
+		pem = before + "\n" + pem
+	}
+	want := &outboundv1.Recipient{Etag: stored.GetEtag(),
+		Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{CaCertificatePem: pem}}}
+	return c.Patch(ctx, client.RecipientPath(id), want, []string{"http.ca_certificate_pem"}, &outboundv1.Recipient{})
+}
+
+// toPin is the certificate of the chain that is offered for pinning: the server's own, or the root, which is the last one.
+func toPin(found *outboundv1.DoctorRecipientResponse) *outboundv1.CertificateInfo {
+	chain := found.GetPresentedChain()
+	all, err := certificate.Parse(found.GetRootToPinPem())
+	for _, p := range chain {
+		if err == nil && p.GetFingerprintSha256() == certificate.Fingerprint(all[0]) {
+			return p
+		}
+	}
+	if len(chain) == 0 {
+		return nil
+	}
+	return chain[len(chain)-1]
 }
 
 // probe asks for a probe of the connection and prints its steps.
@@ -110,7 +139,11 @@ func doctorTable(found *outboundv1.DoctorRecipientResponse) *output.Table {
 		t.Add("", "", "", "SHA-256 "+p.GetFingerprintSha256())
 	}
 	if found.GetRootToPinPem() != "" {
-		t.Add("", "", "", "the last certificate is not trusted: use --pin to trust it for this recipient")
+		which := "the last certificate"
+		if p := toPin(found); p.GetPinned() {
+			which = "the server's own certificate, which is no CA's,"
+		}
+		t.Add("", "", "", which+" is not trusted: use --pin to trust it for this recipient")
 	}
 	return t
 }
@@ -120,9 +153,11 @@ func (e *diagnosis) ask(found *outboundv1.DoctorRecipientResponse) (bool, error)
 	if e.yes {
 		return true, nil
 	}
-	chain := found.GetPresentedChain()
-	root := chain[max(len(chain)-1, 0)]
+	root := toPin(found)
 	e.Say("Trust %s for this recipient?", root.GetSubject())
+	if root.GetPinned() {
+		e.Say("It is not a CA certificate: only exactly this certificate is trusted, until the server gets another one.")
+	}
 	e.Say("Verify the fingerprint with the endpoint's owner: SHA-256 %s", root.GetFingerprintSha256())
 	if _, err := fmt.Fprint(e.Out, "yes or no: "); err != nil {
 		return false, err

@@ -277,6 +277,7 @@ func TestDoctor(t *testing.T) {
 			answers[i] = clitest.JSON(a)
 		}
 		s := clitest.Serve(t, map[string]clitest.Answer{"POST /v1/recipients/crm:doctor": clitest.InTurn(answers...),
+			"GET /v1/recipients/crm":   clitest.JSON(`{"id":"crm","etag":"E","http":{"caCertificatePem":"BEFORE\n"}}`),
 			"PATCH /v1/recipients/crm": clitest.JSON(crm)})
 		s.In = c.in
 		got := run(t, s, append([]string{"doctor", "crm", "--post"}, c.args...)...)
@@ -284,7 +285,7 @@ func TestDoctor(t *testing.T) {
 		if got.Code != c.code || (len(pins) > 0) != c.pins || len(s.Calls(http.MethodPost)) != len(c.answers) {
 			t.Errorf("%s: %+v, pinned %v", name, got, pins)
 		}
-		if c.pins && (!strings.Contains(pins[0].Body, "PEM") || !strings.HasSuffix(pins[0].Path, "=http.ca_certificate_pem")) {
+		if c.pins && (!strings.Contains(pins[0].Body, `"BEFORE\nPEM"`) || !strings.HasSuffix(pins[0].Path, "=http.ca_certificate_pem")) {
 			t.Errorf("%s: pinned %v", name, pins)
 		}
 		golden.Check(t, "doctor-"+name+".txt", []byte(got.Out))

@@ -1,45 +1,14 @@
 package recipients
 
 import (
-	"crypto/sha256"
-	"crypto/x509"
-	"fmt"
 	"strings"
 	"time"
-
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
-
-// describeCertificates returns what the certificates of a PEM text contain, or nothing if it can't be read.
-func describeCertificates(text string) []*outboundv1.CertificateInfo {
-	certificates, err := credential.ParseCertificates(text)
-	if err != nil {
-		return nil
-	}
-	out := make([]*outboundv1.CertificateInfo, 0, len(certificates))
-	for _, c := range certificates {
-		names := append([]string(nil), c.DNSNames...)
-		for _, ip := range c.IPAddresses {
-			names = append(names, ip.String())
-		}
-		out = append(out, &outboundv1.CertificateInfo{
-			Subject: c.Subject.String(), Issuer: c.Issuer.String(), FingerprintSha256: fingerprint(c), SerialNumber: c.SerialNumber.Text(16),
-			NotBeforeTime: timestamppb.New(c.NotBefore), NotAfterTime: timestamppb.New(c.NotAfter), Names: names,
-		})
-	}
-	return out
-}
-
-// fingerprint returns a certificate's SHA-256 in the form of openssl: pairs of capital hexadecimal digits, joined by colons.
-func fingerprint(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
-	return strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":")
-}
 
 // checkClientCertificate adds what is wrong with a client certificate. One that was valid when it was stored is not checked again, so
 // that operators can change the rest.

@@ -12,6 +12,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/config/internal/certificates"
 	"github.com/outbound-events/outbound/services/config/internal/store"
 )
 
@@ -64,6 +65,6 @@ func doctorAnswer(r *egress.Report) *outboundv1.DoctorRecipientResponse {
 	for _, der := range r.Chain {
 		chain.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 	}
-	out.PresentedChain = describeCertificates(chain.String())
+	out.PresentedChain = certificates.Describe(chain.String())
 	return out
 }

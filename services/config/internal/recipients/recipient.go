@@ -17,6 +17,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/config/internal/certificates"
 	"github.com/outbound-events/outbound/services/config/internal/store"
 	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
@@ -89,7 +90,7 @@ func visible(r store.Recipient, now time.Time) *outboundv1.Recipient {
 	out, _ := proto.Clone(r.GetRecipient()).(*outboundv1.Recipient)
 	out.Etag, out.Warnings = r.Etag(), warnings(out, now)
 	if h := out.GetHttp(); h != nil {
-		h.CaCertificates = describeCertificates(h.GetCaCertificatePem())
+		h.CaCertificates = certificates.Describe(h.GetCaCertificatePem())
 	}
 	return out
 }

@@ -4,8 +4,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/recipient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/config/internal/certificates"
 )
 
 // warnings returns what an operator should know about settings that are valid.
@@ -24,10 +24,9 @@ func warnings(r *outboundv1.Recipient, now time.Time) []string {
 	}
 	if pem := h.GetCaCertificatePem(); pem != "" && plain {
 		out = append(out, "http.caCertificatePem is not used because http.url uses http.")
-	} else if pem != "" {
-		if err := recipient.CheckCAPEM(pem, now); err != nil {
-			out = append(out, "http.caCertificatePem: "+err.Error()+".")
-		}
+	} else if !plain {
+		out = append(out, certificates.Server{Prefix: "http.", CAPEM: pem, LegacyTLS: h.GetLegacyTls(),
+			SmallHello: h.GetSmallClientHello()}.Warnings(now)...)
 	}
 	if w := clientCertificateWarning(h, now); w != "" {
 		out = append(out, w)

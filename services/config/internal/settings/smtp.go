@@ -12,6 +12,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/config/internal/certificates"
 	"github.com/outbound-events/outbound/services/config/internal/store"
 	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
@@ -31,15 +32,18 @@ func (s *Relay) GetSmtpSettings(ctx context.Context, _ *outboundv1.GetSmtpSettin
 	if err != nil {
 		return nil, err
 	}
-	return visibleSMTP(p, revision), nil
+	return visibleSMTP(p, revision, s.now()), nil
 }
 
-func visibleSMTP(p *outboundv1.WatchSettingsResponse, revision uint64) *outboundv1.SmtpSettings {
+func visibleSMTP(p *outboundv1.WatchSettingsResponse, revision uint64, now time.Time) *outboundv1.SmtpSettings {
 	out := p.GetSmtp()
 	if out == nil {
 		out = &outboundv1.SmtpSettings{Etag: store.Etag(revision)}
 	}
 	fillSMTP(out)
+	out.CaCertificates = certificates.Describe(out.GetCaCertificatePem())
+	out.Warnings = certificates.Server{CAPEM: out.GetCaCertificatePem(), LegacyTLS: out.GetLegacyTls(),
+		SmallHello: out.GetSmallClientHello()}.Warnings(now)
 	return out
 }
 
@@ -73,7 +77,7 @@ func (s *Relay) UpdateSmtpSettings(ctx context.Context, q *outboundv1.UpdateSmtp
 	if err != nil {
 		return nil, err
 	}
-	return visibleSMTP(p, revision), nil
+	return visibleSMTP(p, revision, s.now()), nil
 }
 
 func signsIn(p *outboundv1.SmtpSettings) bool {

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/outbound-events/outbound/pkg/certificate"
 	"github.com/outbound-events/outbound/pkg/rpc"
 )
 
@@ -93,7 +94,8 @@ func (f *Form) Lines(name string) []string {
 	return out
 }
 
-// File returns the text of an uploaded file; empty if there is none.
+// File returns the text of an uploaded file with a certificate or key, binary ones in PEM; empty if there is none. What can't be text is
+// a fault of the field.
 func (f *Form) File(name string) (string, error) {
 	if len(f.files[name]) == 0 {
 		return "", nil
@@ -104,7 +106,14 @@ func (f *Form) File(name string) (string, error) {
 	}
 	defer func() { _ = file.Close() }()
 	b, err := io.ReadAll(file)
-	return string(b), err
+	if err != nil {
+		return "", err
+	}
+	text, err := certificate.Text(b)
+	if err != nil {
+		f.Add(name, err.Error())
+	}
+	return text, nil
 }
 
 // Add adds a fault of a field.

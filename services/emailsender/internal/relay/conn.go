@@ -70,7 +70,7 @@ func dial(ctx context.Context, d dialing) (*session, *Failure) {
 	if f != nil {
 		c.raw.broken = f.Code == 0 || f.Code == codeClosing
 		c.close()
-		return nil, f
+		return nil, d.relay.explain(f)
 	}
 	return c, nil
 }

@@ -219,9 +219,12 @@ func shortened(reply string) string {
 	return reply
 }
 
-// innermost is the cause of causes, which names no URL.
+// innermost is the cause of causes, which names no URL, or the first that tells all.
 func innermost(err error) error {
 	for {
+		if told, ok := err.(*explained); ok { //nolint:errorlint // this one, not what it wraps
+			return told
+		}
 		next := errors.Unwrap(err)
 		if next == nil {
 			return err

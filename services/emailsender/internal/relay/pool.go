@@ -7,6 +7,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/throttle"
+	"github.com/outbound-events/outbound/pkg/trust"
 )
 
 // maxMails is how many mails one connection carries. Relays bound that too, and hang up in the middle if they are asked to
@@ -31,6 +32,8 @@ type PoolOptions struct {
 // Pool makes connections to one relay, within its bounds, and keeps idle ones for the next mail.
 type Pool struct {
 	o PoolOptions
+	// findings are what made handshakes fail.
+	findings trust.Findings
 
 	mu    sync.Mutex
 	relay Relay
@@ -124,7 +127,7 @@ func (p *Pool) dial(ctx context.Context, r Relay, hurry time.Duration) (*session
 			c, f = dial(ctx, d)
 		}
 	}
-	return c, f
+	return c, p.diagnosed(ctx, d, f)
 }
 
 // whileCurrent is a context that ends when the relay is not the one of the settings any more, unless keep is called before: that reports

@@ -8,9 +8,6 @@
 package relay
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"net"
 	"strconv"
 	"strings"
@@ -20,6 +17,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/throttle"
+	"github.com/outbound-events/outbound/pkg/trust"
 )
 
 // Relay is where and how mail leaves. Two equal values may share a connection.
@@ -31,6 +29,8 @@ type Relay struct {
 	Username, Password string
 	// CAPEM are the roots to verify with; empty: the system's.
 	CAPEM string
+	// Compat are concessions to an old relay.
+	Compat trust.Compat
 	// Hello is the name we introduce ourselves with; empty: our address on the connection.
 	Hello string
 	// OAuth2 is how access tokens are got; the zero value: the password is the token.
@@ -45,7 +45,8 @@ type Relay struct {
 func Of(s settings.SMTP, hello string) Relay {
 	r := Relay{
 		Host: inASCII(s.Host), Port: s.Port, Encryption: s.Encryption, Auth: s.Auth, Username: s.Username, Password: s.Password,
-		CAPEM: s.CAPEM, Hello: hello, Most: s.MaxConnections, Limit: throttle.Limit{Turns: s.RateLimit.Limit, Period: s.RateLimit.Period},
+		CAPEM: s.CAPEM, Compat: trust.Compat{LegacyTLS: s.LegacyTLS, SmallHello: s.SmallClientHello}, Hello: hello,
+		Most: s.MaxConnections, Limit: throttle.Limit{Turns: s.RateLimit.Limit, Period: s.RateLimit.Period},
 	}
 	if s.Hello != "" {
 		r.Hello = s.Hello
@@ -89,16 +90,4 @@ func (r Relay) address() string {
 		}
 	}
 	return net.JoinHostPort(r.Host, strconv.Itoa(port))
-}
-
-func (r Relay) tlsConfig() (*tls.Config, error) {
-	conf := &tls.Config{ServerName: r.Host, MinVersion: tls.VersionTLS12}
-	if r.CAPEM == "" {
-		return conf, nil
-	}
-	conf.RootCAs = x509.NewCertPool()
-	if !conf.RootCAs.AppendCertsFromPEM([]byte(r.CAPEM)) {
-		return nil, errors.New("the CA certificate of the SMTP settings can't be read: upload it again as PEM")
-	}
-	return conf, nil
 }

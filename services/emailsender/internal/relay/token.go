@@ -15,6 +15,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/pkg/token"
+	"github.com/outbound-events/outbound/pkg/trust"
 )
 
 // OAuth2 is how access tokens are got: by the refresh token if there is one, else by client credentials. Scopes are joined by
@@ -74,12 +75,11 @@ func newTokens(r Relay, kept func(context.Context, OAuth2, string) error) *token
 
 // roots are the system's and the relay's own.
 func roots(caPEM string) *x509.CertPool {
-	pool, err := x509.SystemCertPool()
-	if err != nil || caPEM == "" {
-		return pool
+	anchors, err := trust.New(caPEM)
+	if err != nil || anchors == nil {
+		return nil
 	}
-	pool.AppendCertsFromPEM([]byte(caPEM))
-	return pool
+	return anchors.WithSystem().Pool()
 }
 
 func (t *tokens) serves(r Relay) bool { return t.key == way(r) }

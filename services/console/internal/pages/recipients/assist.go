@@ -1,13 +1,13 @@
 package recipients
 
 import (
-	"crypto/sha256"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
+	certfile "github.com/outbound-events/outbound/pkg/certificate"
 	"github.com/outbound-events/outbound/pkg/recipient/credential"
+	"github.com/outbound-events/outbound/pkg/trust"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
@@ -113,7 +113,8 @@ type certificate struct {
 	Subject, Issuer, Fingerprint, Serial string
 	Names                                []string
 	From, Until                          time.Time
-	Expired                              bool
+	// Pinned says that it can't sign others, so that as a root certificate it is trusted for itself alone.
+	Expired, Pinned bool
 }
 
 // readCertificates describes the certificates in a text, saved or not. It returns nothing for an empty text.
@@ -127,7 +128,6 @@ func readCertificates(text string) certificates {
 	}
 	var out certificates
 	for _, c := range list {
-		sum := sha256.Sum256(c.Raw)
 		names := append([]string(nil), c.DNSNames...)
 		for _, ip := range c.IPAddresses {
 			names = append(names, ip.String())
@@ -135,7 +135,8 @@ func readCertificates(text string) certificates {
 		out.List = append(out.List, certificate{
 			Subject: c.Subject.String(), Issuer: c.Issuer.String(), Serial: c.SerialNumber.Text(16), Names: names, From: c.NotBefore,
 			Until:       c.NotAfter,
-			Fingerprint: strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":"), Expired: time.Now().After(c.NotAfter),
+			Fingerprint: certfile.Fingerprint(c), Expired: time.Now().After(c.NotAfter),
+			Pinned: !trust.CanSign(c),
 		})
 	}
 	return out

@@ -11,6 +11,7 @@ import (
 func relayFields() []string {
 	return []string{
 		"host", "port", "encryption", "auth", "username", "password", "fromAddress", "fromName", "caCertificatePem", "adminContacts", "helloName",
+		"legacyTls", "smallClientHello",
 		"oauth2.tokenUrl", "oauth2.clientId", "oauth2.clientSecret", "oauth2.refreshToken", "oauth2.scopes",
 		"oauth2.parameters", "rateLimit.limit",
 		"rateLimit.period",
