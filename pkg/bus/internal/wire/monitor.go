@@ -144,7 +144,7 @@ func (m *monitor) check() bool {
 		err := needs(ctx, m.conn)
 		cancel()
 		m.mu.Lock()
-		if err == nil || !Temporary(err) {
+		if err == nil || !temporary(err) {
 			m.needs, m.checked = err, m.conn.since.Load() == since
 		}
 		m.mu.Unlock()

@@ -7,6 +7,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
+	"github.com/outbound-events/outbound/pkg/event"
 )
 
 // Post is a message on its way to a stream.
@@ -38,3 +42,52 @@ func Compare(m *nats.Msg, filter string, sequence uint64) {
 
 // headerExpectedFor is the filter that an expected sequence is of.
 const headerExpectedFor = "Nats-Expected-Last-Subject-Sequence-Subject"
+
+// PutEvent writes an event into a message. Headers tell the appliance and the type where the event itself names others.
+func PutEvent(m *nats.Msg, e *event.Event) {
+	m.Data = e.Raw
+	if e.Source != "" && e.Source != e.Appliance {
+		m.Header.Set(names.HeaderAppliance, e.Appliance)
+	}
+	if e.SentType != "" && e.SentType != e.Type {
+		m.Header.Set(names.HeaderType, e.Type)
+	}
+}
+
+// Event reads the event of a message in EVENTS.
+func Event(m *nats.Msg) (*event.Event, event.Violations) {
+	return event.Stored(m.Data, m.Header.Get(names.HeaderAppliance), m.Header.Get(names.HeaderType))
+}
+
+// The headers that carry the W3C trace context of an event's acceptance, as they stand in messages.
+const (
+	HeaderTraceParent = "Traceparent"
+	headerTraceState  = "Tracestate"
+)
+
+// carrier writes a trace context into a message's headers. Those of NATS tell upper from lower case, and the headers' names are
+// known, so that none has to be brought into its canonical spelling for each message.
+type carrier nats.Header
+
+var _ propagation.TextMapCarrier = carrier{}
+
+// Get implements propagation.TextMapCarrier.
+func (c carrier) Get(key string) string { return nats.Header(c).Get(headerOf(key)) }
+
+// Set implements propagation.TextMapCarrier.
+func (c carrier) Set(key, value string) { nats.Header(c).Set(headerOf(key), value) }
+
+// Keys implements propagation.TextMapCarrier.
+func (c carrier) Keys() []string { return []string{"traceparent", "tracestate"} }
+
+func headerOf(key string) string {
+	if key == "tracestate" {
+		return headerTraceState
+	}
+	return HeaderTraceParent
+}
+
+// Inject has a message carry the trace context of ctx.
+func Inject(ctx context.Context, m *nats.Msg) {
+	propagation.TraceContext{}.Inject(ctx, carrier(m.Header))
+}

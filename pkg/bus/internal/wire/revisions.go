@@ -93,7 +93,7 @@ func (b *Bucket) publish(ctx context.Context, m *nats.Msg, key string, last uint
 	if err == nil {
 		return ack.Sequence, b.synced(ack.Sequence, nil)
 	}
-	if Temporary(err) || WrongSequence(err) {
+	if temporary(err) || WrongSequence(err) {
 		look, cancel := context.WithTimeout(context.WithoutCancel(ctx), firstTry)
 		defer cancel()
 		found, again := b.conn.Direct(look, BucketStream(b.name), DirectRequest{LastFor: BucketSubject(b.name, key)})

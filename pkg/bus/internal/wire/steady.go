@@ -48,8 +48,8 @@ const (
 // errNoPeers says that a cluster has too few servers now for the replicas of a stream.
 var errNoPeers = errors.New("the cluster has too few servers for the replicas (streams.replicas)")
 
-// Temporary reports whether an error passes by itself: the broker does not answer, has no leader, or the connection is being replaced.
-func Temporary(err error) bool {
+// temporary reports whether an error passes by itself: the broker does not answer, has no leader, or the connection is being replaced.
+func temporary(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
 		switch api.ErrorCode {
@@ -88,7 +88,7 @@ func Again[T any](ctx context.Context, c *Conn, f func(context.Context) (T, erro
 		one, cancelOne := context.WithTimeout(ctx, bound)
 		v, err := f(one)
 		cancelOne()
-		if err == nil || !Temporary(err) {
+		if err == nil || !temporary(err) {
 			return v, err
 		}
 		away := !c.Connected() && time.Since(began) > repeatAway

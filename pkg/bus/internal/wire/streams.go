@@ -150,16 +150,16 @@ func (c *Conn) CreateStreams(ctx context.Context, o StreamOptions) error {
 	}
 	for _, want := range streamConfigs(o) {
 		if want.Name == names.StreamEvents {
-			if err := c.streamsSynced(); err != nil {
+			if err := streamsSynced(c); err != nil {
 				return err
 			}
 		}
-		err := w.await(ctx, "the stream "+want.Name, func(ctx context.Context) error { return c.ensureStream(ctx, want) })
+		err := w.await(ctx, "the stream "+want.Name, func(ctx context.Context) error { return ensureStream(ctx, c, want) })
 		if err != nil {
 			return err
 		}
 	}
-	if err := c.streamsSynced(); err != nil {
+	if err := streamsSynced(c); err != nil {
 		return err
 	}
 	firstMeasure(ctx, c)
@@ -167,7 +167,7 @@ func (c *Conn) CreateStreams(ctx context.Context, o StreamOptions) error {
 }
 
 // streamsSynced has the streams reach the disk, as far as it is this process that syncs.
-func (c *Conn) streamsSynced() error {
+func streamsSynced(c *Conn) error {
 	if c.Disk == nil {
 		return nil
 	}
@@ -175,7 +175,7 @@ func (c *Conn) streamsSynced() error {
 }
 
 // ensureStream creates a stream or checks the one that is there.
-func (c *Conn) ensureStream(ctx context.Context, want jetstream.StreamConfig) error {
+func ensureStream(ctx context.Context, c *Conn, want jetstream.StreamConfig) error {
 	s, err := c.JS.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		if _, err = c.JS.CreateStream(ctx, want); err != nil {
@@ -273,7 +273,7 @@ type streamList struct {
 	Error   *jetstream.APIError     `json:"error"`
 }
 
-// ListStreams lists all streams. A stream that has no leader now, so that nothing is known of it, makes the whole a Temporary error,
+// ListStreams lists all streams. A stream that has no leader now, so that nothing is known of it, makes the whole a temporary error,
 // which is repeated as Again says.
 func ListStreams(ctx context.Context, c *Conn) ([]*jetstream.StreamInfo, error) {
 	return Again(ctx, c, func(ctx context.Context) (out []*jetstream.StreamInfo, err error) {

@@ -62,7 +62,7 @@ func (w *waiting) await(ctx context.Context, what string, f func(context.Context
 func (w *waiting) repeat(ctx context.Context, what string, f func(context.Context) error) error {
 	for {
 		err := f(ctx)
-		if err == nil || !Temporary(err) && !errors.Is(err, errNoPeers) {
+		if err == nil || !temporary(err) && !errors.Is(err, errNoPeers) {
 			return err
 		}
 		w.say(what, err)
