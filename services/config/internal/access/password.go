@@ -145,7 +145,7 @@ func (s *Access) ChangePassword(ctx context.Context, q *outboundv1.ChangePasswor
 		return nil, err
 	}
 	if u.GetPasswordHash() == "" {
-		return nil, rpc.FailedPrecondition("NO_PASSWORD", p.Name+"has no password in Outbound")
+		return nil, rpc.FailedPrecondition("NO_PASSWORD", p.Name+" has no password in Outbound")
 	}
 	fits, err := s.passwords.matches(ctx, q.GetCurrentPassword(), u.GetPasswordHash())
 	if err != nil {

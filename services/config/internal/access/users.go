@@ -228,7 +228,7 @@ func (s *Access) requireAdmin(ctx context.Context, before, next *outboundv1.User
 	if slices.ContainsFunc(all, func(u *outboundv1.User) bool { return u.GetName() != before.GetName() && adminUser(u) }) {
 		return nil
 	}
-	return rpc.FailedPrecondition(lastAdmin, "user "+before.GetName()+"is the last admin: make another user an admin first")
+	return rpc.FailedPrecondition(lastAdmin, "user "+before.GetName()+" is the last admin: make another user an admin first")
 }
 
 // DeleteUser implements outboundv1.AccessServiceServer.
