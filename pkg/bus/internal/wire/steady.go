@@ -88,7 +88,9 @@ func Again[T any](ctx context.Context, c *Conn, f func(context.Context) (T, erro
 		one, cancelOne := context.WithTimeout(ctx, bound)
 		v, err := f(one)
 		cancelOne()
-		if err == nil || !temporary(err) {
+		// The client library says so too if nobody answers for a moment, as while nats-server reloads its configuration.
+		silent := errors.Is(err, jetstream.ErrJetStreamNotEnabled)
+		if err == nil || !temporary(err) && !silent {
 			return v, err
 		}
 		away := !c.Connected() && time.Since(began) > repeatAway
