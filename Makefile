@@ -12,14 +12,14 @@ PKGS ?= ./e2e/... ./services/history/... ./services/config/... ./services/... ./
 TEST_ARGS ?=
 # How many packages are built or tested at once: tests wait more than they compute.
 JOBS ?= $(shell echo $$(($$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 2)))
-# How often test-busy and test-onecore run everything.
+# How often test-busy and test-onecore run everything, and powerloss loses the power.
 N ?= 1
 # The modules of the workspace.
 MODULES := proto pkg services e2e
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/outbound-events/outbound/pkg/process.version=$(VERSION)
 
-.PHONY: help demo test test-busy test-onecore check bench ledger ledger-mutations build generate verify golden screenshots fmt lint vet secrets clean axe receivers
+.PHONY: help demo test test-busy test-onecore powerloss check bench ledger ledger-mutations build generate verify golden screenshots fmt lint vet secrets clean axe receivers
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ test-busy: ## test everything N times while every core is kept busy, e.g. make t
 test-onecore: ## test everything N times on one core
 	@tools/needs.sh taskset
 	@tools/test-onecore.sh $(N)
+
+powerloss: ## lose the power of a disk N times under load and count what was accepted (needs root), e.g. make powerloss N=20
+	@tools/needs.sh gcc
+	OUTBOUND_TEST_POWER_LOSSES=$(N) go test ./e2e -count=1 -timeout 90m -v -run SurvivesALossOfPower
 
 check: ## all that must hold before a change lands: verify, vet, lint, test
 	@$(MAKE) verify

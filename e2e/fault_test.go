@@ -55,7 +55,7 @@ func (f fault) run(t *testing.T) {
 	}
 	keys := flood.Wait(t)
 	f.count(t, h, site, keys, names, ids)
-	t.Logf("publishes repeated because their result was unknown: %d, of which known already: %d", flood.Repeats.Load(), flood.Known.Load())
+	t.Logf("publishes repeated because their result was unknown: %d, of which known already: %d", flood.Repeats.Load(), flood.Unclear.Load())
 	h.Stop(t)
 }
 

@@ -111,12 +111,13 @@ func readReply(body []byte) (Reply, error) {
 // Flood is many events on their way.
 type Flood struct {
 	// Accepted counts the events that intake has accepted so far, Repeats the publishes made again because their result was
-	// unknown, Known those of them that intake knew already.
-	Accepted, Repeats, Known atomic.Int64
-	keys                     []string
-	wg                       sync.WaitGroup
-	mu                       sync.Mutex
-	err                      error
+	// unknown, Known events that intake knew at the first try,
+	// Unclear those that it knew at a later one.
+	Accepted, Repeats, Known, Unclear atomic.Int64
+	keys                              []string
+	wg                                sync.WaitGroup
+	mu                                sync.Mutex
+	err                               error
 }
 
 // Flood publishes n events of a type from as many publishers, and repeats each whose result is unknown, with the same id,
@@ -158,8 +159,10 @@ func (f *Flood) publish(ctx context.Context, a *Appliance, e Event) error {
 			return fmt.Errorf("publish %s: was answered as %s", e.Key(), r.EventID)
 		case err == nil:
 			f.Accepted.Add(1)
-			if r.Duplicate {
+			if r.Duplicate && try == 0 {
 				f.Known.Add(1)
+			} else if r.Duplicate {
+				f.Unclear.Add(1)
 			}
 			return nil
 		case ctx.Err() != nil, errors.As(err, &refused) && refused.Code != "503" && refused.Code != "14":

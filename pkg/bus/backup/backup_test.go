@@ -17,6 +17,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/backup"
+	"github.com/outbound-events/outbound/pkg/bus/storecheck"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
@@ -270,6 +271,13 @@ func TestRecordsOfEventsAfterTheBackupAreRemoved(t *testing.T) {
 	r, err := backup.Restore(t.Context(), to, open(t, write(t, b.Bytes())), backup.RestoreOptions{Streams: bustest.StreamOptions()})
 	if err != nil || r.RemovedRecords != 10 {
 		t.Errorf("removed %d records, %v", r.RemovedRecords, err)
+	}
+	known, err := (storecheck.Bucket{Conn: to}).Load(t.Context())
+	if err != nil || known == nil || known.Streams[bus.StreamHistory].Holes == 0 {
+		t.Errorf("the inventory knows of no holes: %+v, %v", known, err)
+	}
+	if found, err := storecheck.Check(t.Context(), to, known); err != nil || len(found) > 0 {
+		t.Errorf("what was removed is taken for a damage: %+v, %v", found, err)
 	}
 	if n := info(t, to, bus.StreamHistory).State.Msgs; n != 302 {
 		t.Errorf("%d records are left", n)

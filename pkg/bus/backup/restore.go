@@ -26,6 +26,8 @@ type RestoreOptions struct {
 	Actor string
 	// Progress is called while a part is restored, with the bytes of the file that the broker has got.
 	Progress func(p Part, done int64)
+	// Inventory is where the services look up what the store held. Nil: in the broker.
+	Inventory storecheck.Keeper
 	// Synced is called when all is restored, before the store may be used: it waits until all is on the disk. Nil: nothing is done.
 	Synced func() error
 }
@@ -65,6 +67,12 @@ func Restore(ctx context.Context, c *wire.Conn, f *File, o RestoreOptions) (Resu
 		return Result{}, err
 	}
 	if err := r.note(ctx); err != nil {
+		return Result{}, err
+	}
+	if o.Inventory == nil {
+		o.Inventory = storecheck.Bucket{Conn: c}
+	}
+	if err := storecheck.Adopt(ctx, c, o.Inventory); err != nil {
 		return Result{}, err
 	}
 	if o.Synced != nil {

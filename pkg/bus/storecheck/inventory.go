@@ -190,6 +190,27 @@ func title(stream string) string {
 	return "stream " + stream
 }
 
+// Adopt writes the inventory of a store that was just filled, if a stream lacks something inside: that was never in it.
+func Adopt(ctx context.Context, c *wire.Conn, k Keeper) error {
+	have, err := states(ctx, c)
+	if err != nil {
+		return err
+	}
+	if have[names.StreamEvents].deleted == 0 && have[names.StreamHistory].deleted == 0 {
+		return nil
+	}
+	next := Inventory{Streams: map[string]Mark{}}
+	for name, s := range have {
+		s.Holes = uint64(max(s.deleted, 0))
+		next.Streams[name] = s.Mark
+	}
+	if _, is := k.(Bucket); is {
+		// To write the inventory there changes that stream itself.
+		next.Streams[wire.BucketStream(names.BucketStatus)] = Mark{}
+	}
+	return k.Save(ctx, next)
+}
+
 // Forget removes the inventory, for a store that was replaced by another.
 func (b Bucket) Forget(ctx context.Context) error {
 	kv, err := b.Conn.Bucket(ctx, names.BucketStatus)

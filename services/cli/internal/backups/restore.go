@@ -170,7 +170,7 @@ func carryOut(ctx context.Context, env *command.Env, t *target, j job) error {
 	}
 	began := time.Now()
 	bar := env.Progress()
-	r, err := backup.Restore(ctx, t.conn, j.file, backup.RestoreOptions{
+	r, err := backup.Restore(ctx, t.conn, j.file, backup.RestoreOptions{Inventory: t.keeper(),
 		Streams: t.streams, ConfigurationOnly: j.o.configOnly, Actor: actor(), Synced: t.synced,
 		Progress: func(p backup.Part, done int64) { bar.Show("%s: %s of %s", p.Name, size(done), size(p.FileBytes)) },
 	})

@@ -16,6 +16,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/embed"
+	"github.com/outbound-events/outbound/pkg/bus/storecheck"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/services/cli/internal/command"
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
@@ -51,6 +52,14 @@ func (t *target) Close() {
 	for i := len(t.close) - 1; i >= 0; i-- {
 		t.close[i]()
 	}
+}
+
+// keeper is where the services look up what the store held.
+func (t *target) keeper() storecheck.Keeper {
+	if t.inventory == "" {
+		return storecheck.Bucket{Conn: t.conn}
+	}
+	return storecheck.File{Path: t.inventory}
 }
 
 // forget removes what is known of the store that is replaced.
