@@ -18,6 +18,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -229,6 +230,7 @@ func (h *fixture) tokens() configclient.Tokens {
 			h.t.Error(err)
 		}
 	})
+	waittest.Receive(h.t, "the client to know the configuration", c.Ready())
 	return configclient.NewTokens(c, time.Now)
 }
 
