@@ -136,7 +136,7 @@ func rows(t *testing.T) map[string]row {
 			detail: "certificate", line: "certificate", lost: true},
 		"wrong CA": {server: smtptest.Options{Certificate: stranger.Issue(t, "127.0.0.1")}, smtp: starttls, reason: reasons.TLS,
 			detail: "certificate",
-			line:   "check encryption and caCertificatePem", lost: true},
+			line:   "set caCertificatePem of the SMTP settings to its root certificate", lost: true},
 	}
 	return all
 }

@@ -166,11 +166,16 @@ func TestBadEventsHoldNeitherGoodOnesNorATestBack(t *testing.T) {
 	}
 }
 
-// TestADeadReceiverIsConnectedToOncePerInterval has a receiver that cuts each TLS handshake.
+// TestADeadReceiverIsConnectedToOncePerInterval has a receiver that denies each TLS handshake. (One that cuts it gets a few connections
+// more, once, which find out what it wants.)
 func TestADeadReceiverIsConnectedToOncePerInterval(t *testing.T) {
 	const interval = 300 * time.Millisecond
 	var connections atomic.Int64
-	url := rawReceiver(t, func(int, net.Conn) { connections.Add(1) })
+	url := rawReceiver(t, func(_ int, c net.Conn) {
+		connections.Add(1)
+		_, _ = c.Read(make([]byte, 4096))
+		_, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, 49}) // the fatal alert access_denied, RFC 8446 section 6.2
+	})
 	s := newFixture(t)
 	s.send(strings.Replace(url, "http://", "https://", 1), interval, 5*time.Second)
 	s.publish("e-", 60)

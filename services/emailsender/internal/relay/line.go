@@ -40,7 +40,7 @@ func (f *Failure) words(where string) string {
 	case delivery.FaultTimeout, delivery.FaultConnectTimeout:
 		return f.late(where)
 	case delivery.FaultTLS:
-		return fmt.Sprintf("TLS with %s failed: %s: %s", where, cause, f.checkTLS())
+		return fmt.Sprintf("TLS with %s failed: %s%s", where, cause, f.checkTLS())
 	case delivery.FaultAuth:
 		if f.Code == 0 {
 			return fmt.Sprintf("authentication at %s failed: %s", where, cause)
@@ -98,14 +98,18 @@ func (f *Failure) late(where string) string {
 	return words + check + hint(where, f.Step)
 }
 
-// checkTLS is what to look at where no encrypted connection comes about.
+// checkTLS is what to look at where no encrypted connection comes about. Empty: the cause says it.
 func (f *Failure) checkTLS() string {
+	var said *explained
+	if errors.As(f.Cause, &said) {
+		return ""
+	}
 	var plain tls.RecordHeaderError
 	if errors.As(f.Cause, &plain) {
-		return fmt.Sprintf("it does not speak TLS from the first byte but says %q: set encryption to STARTTLS, or check port",
+		return fmt.Sprintf(": it does not speak TLS from the first byte but says %q: set encryption to STARTTLS, or check port",
 			strings.TrimSpace(string(plain.RecordHeader[:])))
 	}
-	return "check encryption and caCertificatePem"
+	return ": check encryption and caCertificatePem"
 }
 
 // hint is about the port where a relay does not speak as expected when it is first spoken to.
