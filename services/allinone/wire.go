@@ -99,6 +99,9 @@ func (r *runtime) watchConfig() error {
 	o := configclient.Options{Settings: true, Bookmarks: true, Sealer: r.secrets.sealer, Logger: r.telemetry.Logger}
 	r.watch = configclient.New(conn, o)
 	r.watch.OnChange(func() {
+		if r.watch.Told() != nil {
+			return // recipients came first: appliances that connect wait on
+		}
 		appliances := r.watch.Settings().Appliances
 		known := make([]embed.Appliance, 0, len(appliances))
 		for id, a := range appliances {

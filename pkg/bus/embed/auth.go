@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -49,6 +50,8 @@ type gate struct {
 	// known is closed once the server has the accounts, closing when it stops.
 	known, closing         chan struct{}
 	knownOnce, closingOnce sync.Once
+	// inside are the connections that are checked.
+	inside atomic.Int32
 }
 
 func newGate() *gate { return &gate{known: make(chan struct{}), closing: make(chan struct{})} }
@@ -79,12 +82,34 @@ func (a *authenticator) Check(c server.ClientAuthentication) bool {
 	}
 	// A refusal now would be final for many clients; soon it will be known.
 	g := a.waiting()
+	g.inside.Add(1)
+	defer g.inside.Add(-1)
 	select {
 	case <-g.known:
 	case <-g.closing:
+		a.hangUp(c)
 		return false
 	}
 	return a.admitAppliance(c, o.Username, o.Password)
+}
+
+// hangUp closes a connection without a word: a client that is refused twice gives up for good, one that is cut off comes back.
+func (a *authenticator) hangUp(c server.ClientAuthentication) {
+	remote, ok := c.RemoteAddress().(*net.TCPAddr)
+	if !ok {
+		return
+	}
+	ns := a.server.Load()
+	list, err := ns.Connz(&server.ConnzOptions{Limit: math.MaxInt32, State: server.ConnOpen})
+	if err != nil {
+		return
+	}
+	for _, x := range list.Conns {
+		if x.Port == remote.Port && remote.IP.Equal(net.ParseIP(x.IP)) {
+			// The only error is that the connection has gone by itself.
+			_ = ns.DisconnectClientByID(x.Cid)
+		}
+	}
 }
 
 func (a *authenticator) waiting() *gate {

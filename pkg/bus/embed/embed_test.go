@@ -7,10 +7,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
@@ -232,6 +234,45 @@ func TestAnApplianceWaitsUntilAppliancesAreKnown(t *testing.T) {
 	allow(t, s, "a-1", "one")
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// A stock client gives up for good after it was refused twice.
+func TestAppliancesThatWaitAreCutOffAndNotRefused(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, dir)
+	_, port, err := net.SplitHostPort(s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const clients = 20
+	gaveUp := make(chan error, clients)
+	for range clients {
+		nc, err := nats.Connect(s.Addr(), nats.UserInfo("a1", "one"), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
+			nats.ReconnectWait(time.Millisecond), nats.ReconnectJitter(0, 0), nats.Timeout(time.Second),
+			nats.ClosedHandler(func(nc *nats.Conn) { gaveUp <- nc.LastError() }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+	}
+	for range 4 {
+		waittest.Until(t, "the appliances to wait", func() bool { return s.Waiting() >= clients })
+		s.Shutdown()
+		if s, err = embed.Start(embed.Options{StoreDir: dir, Host: "127.0.0.1", Port: at}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Shutdown)
+	}
+	allow(t, s, "a1", "one")
+	select {
+	case err := <-gaveUp:
+		t.Errorf("a client gave up: %v", err)
+	default:
 	}
 }
 
