@@ -73,11 +73,6 @@ func (b *bench) hand(parcels []parcel, publishers int) time.Time {
 	return began
 }
 
-// request hands in one event over NATS.
-func request(a *harness.Appliance, event []byte) error {
-	return parcel{from: a, eventType: eventType, event: event}.request()
-}
-
 // delivery measures deliveries per second from the first publish to the last arrival.
 func (b *bench) delivery() []row {
 	var rows []row

@@ -78,7 +78,7 @@ func copySparse(to, from string) error {
 	for at := int64(0); ; {
 		begin, err := in.Seek(at, seekData)
 		if err != nil { // no more data
-			return nil //nolint:nilerr // that is how it ends
+			return nil
 		}
 		if at, err = in.Seek(begin, seekHole); err != nil {
 			return err

@@ -59,7 +59,7 @@ type made struct {
 }
 
 // each makes one thing after another until stop is closed, and reports the first that fails.
-func each(t *testing.T, stop <-chan struct{}, prefix string, make func(string) error) (names []string) {
+func each(t *testing.T, stop <-chan struct{}, prefix string, one func(string) error) (names []string) {
 	for i := 0; ; i++ {
 		select {
 		case <-stop:
@@ -67,7 +67,7 @@ func each(t *testing.T, stop <-chan struct{}, prefix string, make func(string) e
 		default:
 		}
 		name := fmt.Sprint(prefix, i)
-		if err := make(name); err != nil {
+		if err := one(name); err != nil {
 			t.Errorf("%s: %v", name, err)
 			return names
 		}

@@ -172,11 +172,11 @@ func (b *breaker) signal() {
 	}
 }
 
-// open reports whether it is open, and with which last failure.
-func (b *breaker) open() (last Verdict, open bool) {
+// open reports whether it is open.
+func (b *breaker) open() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.last, b.cause != 0
+	return b.cause != 0
 }
 
 // ends reports whether a delivery whose time is over ends without another attempt, and with which last failure: while it is open, and

@@ -94,7 +94,7 @@ func TestTheErrorNamesAllAddressesThatWereTried(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = tr.RoundTrip(r) //nolint:bodyclose // there is none
+	_, err = tr.RoundTrip(r)
 	if err == nil {
 		t.Fatal("reached")
 	}

@@ -45,8 +45,11 @@ func cutCustom(raw []byte, custom []string) ([]byte, error) {
 	}
 	return rewrite(cut, "data_base64", func(value []byte) ([]byte, error) {
 		var text string
+		if len(value) == 0 || value[0] != '"' { // null
+			return value, nil
+		}
 		if err := json.Unmarshal(value, &text); err != nil {
-			return value, nil // null
+			return nil, fmt.Errorf("decode data_base64: %w", err)
 		}
 		data, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {

@@ -62,8 +62,12 @@ func openSecrets(dir string) (s secrets, err error) {
 
 // checkSecrets refuses a data folder that has been in use and lacks a secret. A new one in its place would open nothing that was sealed.
 func checkSecrets(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, fileInventory)); err != nil {
+	_, err := os.Stat(filepath.Join(dir, fileInventory))
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	if err != nil {
+		return err
 	}
 	for name, cost := range map[string]string{
 		fileSealKey:    "without it the secrets of recipients and of the relay cannot be read",

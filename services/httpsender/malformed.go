@@ -78,7 +78,7 @@ func readHeader(text []byte) (header http.Header, fault string, rest []byte, com
 		}
 		name, value, found := strings.Cut(line, ":")
 		value = textproto.TrimString(value)
-		wrong := ""
+		var wrong string
 		switch {
 		case strings.HasPrefix(line, " "), strings.HasPrefix(line, "\t"):
 			wrong = "a line begins with a space"

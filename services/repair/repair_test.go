@@ -117,7 +117,7 @@ func killed(t *testing.T) string {
 	waittest.NoError(t, "the inventory to be complete", func() error {
 		i, err := file.Load(ctx)
 		if err != nil || i == nil || i.Streams[bus.StreamEvents].Last < events || i.Streams[bus.StreamHistory].Last < events {
-			return fmt.Errorf("%v %v", i, err)
+			return fmt.Errorf("%v: %w", i, err)
 		}
 		return nil
 	})

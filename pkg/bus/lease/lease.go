@@ -142,10 +142,10 @@ func (l *Lease) read(ctx context.Context) (*wire.Bucket, uint64, *Holder, error)
 		return nil, 0, nil, err
 	}
 	var h Holder
-	if json.Unmarshal(e.Value, &h) != nil || h.Instance == "" {
-		return b, e.Revision, nil, nil // a value that is damaged names nobody
+	if json.Unmarshal(e.Value, &h) == nil && h.Instance != "" {
+		return b, e.Revision, &h, nil
 	}
-	return b, e.Revision, &h, nil
+	return b, e.Revision, nil, nil // a value that is damaged names nobody
 }
 
 // take writes the lease, if its revision is the one named.

@@ -82,10 +82,10 @@ func (f File) Load(context.Context) (*Inventory, error) {
 		return nil, fmt.Errorf("read the inventory: %w", err)
 	}
 	var i Inventory
-	if json.Unmarshal(raw, &i) != nil {
-		return nil, nil // it is not synced, so that a power loss may leave less than all of it: it says nothing
+	if json.Unmarshal(raw, &i) == nil {
+		return &i, nil
 	}
-	return &i, nil
+	return nil, nil // it is not synced, so that a power loss may leave less than all of it: it says nothing
 }
 
 // Save implements Keeper. The file is there whole or not at all.
@@ -127,10 +127,10 @@ func (b Bucket) Load(ctx context.Context) (*Inventory, error) {
 		return nil, fmt.Errorf("read the inventory: %w", err)
 	}
 	var i Inventory
-	if err := json.Unmarshal(e.Value, &i); err != nil {
-		return nil, nil // a value that is damaged says nothing
+	if json.Unmarshal(e.Value, &i) == nil {
+		return &i, nil
 	}
-	return &i, nil
+	return nil, nil // a value that is damaged says nothing
 }
 
 // Save implements Keeper.

@@ -138,7 +138,7 @@ func (b *Bucket) Put(ctx context.Context, key string, value []byte) (uint64, err
 	if err != nil {
 		return 0, b.Say("put", key, err)
 	}
-	return ack.Sequence, b.Say("put", key, b.synced(ack.Sequence, nil))
+	return ack.Sequence, b.Say("put", key, b.synced(ack.Sequence))
 }
 
 // Delete removes a key whose last revision must be the one named (ErrConflict); 0: whatever it is. See Create.
@@ -152,16 +152,16 @@ func (b *Bucket) Delete(ctx context.Context, key string, revision uint64) error 
 		m.Header.Set(names.HeaderMsgID, m.Header.Get(headerWrite))
 		var ack *jetstream.PubAck
 		if ack, err = b.conn.JS.PublishMsg(ctx, m); err == nil {
-			err = b.synced(ack.Sequence, nil)
+			err = b.synced(ack.Sequence)
 		}
 	}
 	return b.Say("delete", key, err)
 }
 
 // synced syncs a write that succeeded. The status is not worth it: it is written often, and what is lost of it is found out again.
-func (b *Bucket) synced(revision uint64, err error) error {
-	if err != nil || b.name == names.BucketStatus {
-		return err
+func (b *Bucket) synced(revision uint64) error {
+	if b.name == names.BucketStatus {
+		return nil
 	}
 	return b.conn.Synced(BucketStream(b.name), revision)
 }

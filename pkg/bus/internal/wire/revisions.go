@@ -91,14 +91,14 @@ func (b *Bucket) publish(ctx context.Context, m *nats.Msg, key string, last uint
 	m.Header.Set(names.HeaderMsgID, m.Header.Get(headerWrite)+":"+strconv.FormatUint(last, 10))
 	ack, err := b.conn.JS.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(last))
 	if err == nil {
-		return ack.Sequence, b.synced(ack.Sequence, nil)
+		return ack.Sequence, b.synced(ack.Sequence)
 	}
 	if temporary(err) || WrongSequence(err) {
 		look, cancel := context.WithTimeout(context.WithoutCancel(ctx), firstTry)
 		defer cancel()
 		found, again := b.conn.Direct(look, BucketStream(b.name), DirectRequest{LastFor: BucketSubject(b.name, key)})
 		if again == nil && len(found) == 1 && found[0].Header.Get(headerWrite) == m.Header.Get(headerWrite) {
-			return StoredSequence(found[0]), b.synced(StoredSequence(found[0]), nil)
+			return StoredSequence(found[0]), b.synced(StoredSequence(found[0]))
 		}
 	}
 	return 0, err

@@ -137,7 +137,7 @@ func (s *Consumers) Drop(ctx context.Context, ch recipient.Channel, id string) (
 		return false, control.Queue{}, nil
 	case err != nil:
 		return false, control.Queue{}, err
-	case kept.Messages > 0 && !(recorded && removed.At.After(kept.Created)):
+	case kept.Messages > 0 && (!recorded || !removed.At.After(kept.Created)):
 		return false, kept, nil
 	}
 	return true, control.Queue{}, s.deleteConsumer(ctx, ch, id)
