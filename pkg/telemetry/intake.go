@@ -1,14 +1,21 @@
 package telemetry
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // IntakeObserver counts what intake decides.
 type IntakeObserver struct {
 	decisions *prometheus.CounterVec
 	unwritten prometheus.Counter
+	durations *prometheus.HistogramVec
 }
 
-// NewIntakeObserver registers outbound_intake_total and outbound_intake_records_dropped_total.
+// NewIntakeObserver registers outbound_intake_total, outbound_intake_records_dropped_total and
+// outbound_intake_duration_seconds.
 func NewIntakeObserver(r prometheus.Registerer) *IntakeObserver {
 	o := &IntakeObserver{
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -20,7 +27,9 @@ func NewIntakeObserver(r prometheus.Registerer) *IntakeObserver {
 			Help: "Decisions without a record in history: it could not be written, or one appliance had too many rejected.",
 		}),
 	}
-	r.MustRegister(o.decisions, o.unwritten)
+	o.durations = prometheus.NewHistogramVec(histogram("intake_duration_seconds",
+		"How long intake took from an event's arrival to its answer, in seconds.", buckets()), []string{KeyDecision, KeyVia})
+	r.MustRegister(o.decisions, o.unwritten, o.durations)
 	return o
 }
 
@@ -31,3 +40,8 @@ func (o *IntakeObserver) Decided(decision, reason, via string) {
 
 // Unrecorded counts a decision that history does not know.
 func (o *IntakeObserver) Unrecorded() { o.unwritten.Inc() }
+
+// Answered notes how long the answer to an event took, in the trace that ctx belongs to.
+func (o *IntakeObserver) Answered(ctx context.Context, decision, via string, took time.Duration) {
+	Times{o.durations.WithLabelValues(decision, via)}.ObserveIn(ctx, took)
+}

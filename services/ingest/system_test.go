@@ -92,6 +92,10 @@ type counts struct {
 func (c *counts) Decided(decision, reason, via string) { c.add(decision + " " + reason + " " + via) }
 func (c *counts) Unrecorded()                          { c.add("unrecorded") }
 
+func (c *counts) Answered(_ context.Context, decision, via string, _ time.Duration) {
+	c.add("answered " + decision + " " + via)
+}
+
 func (c *counts) add(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
