@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/metric"
@@ -40,6 +38,12 @@ type Options struct {
 	// MaxRecipientSeries is how many recipients, and how many appliances, have series of their own in metrics. The other recipients share
 	// those of OtherSeries.
 	MaxRecipientSeries int `yaml:"maxRecipientSeries"`
+	// Metrics is the address of a listener that answers /metrics alone, host:port. Other listeners then don't. Port 0 picks one. Empty:
+	// /metrics is answered beside /healthz.
+	Metrics string `yaml:"metrics"`
+	// MetricsTokenFile holds the token that /metrics asks for, as a bearer. Empty: none; beside /healthz, /metrics is then answered on
+	// loopback alone.
+	MetricsTokenFile string `yaml:"metricsTokenFile"`
 
 	// Service is the process's name, e.g. http-sender.
 	Service string `yaml:"-"`
@@ -82,6 +86,9 @@ func (o Options) Validate() error {
 	if o.OTLPMetrics && o.OTLPEndpoint == "" {
 		f.Add("otlpMetrics", "is set without otlpEndpoint: set otlpEndpoint to where metrics are sent, e.g. http://127.0.0.1:4317")
 	}
+	if err := checkMetricsAddress(o.Metrics); err != nil {
+		f.Add("metrics", "%v", err)
+	}
 	return f.Err()
 }
 
@@ -96,6 +103,7 @@ type Telemetry struct {
 	// MaxSeries is how many recipients, and how many appliances, have series of their own.
 	MaxSeries int
 
+	scrape   *scrape
 	provider *sdktrace.TracerProvider
 	// exporter is nil without an endpoint.
 	exporter sdktrace.SpanExporter
@@ -117,8 +125,11 @@ func Setup(ctx context.Context, o Options) (*Telemetry, error) {
 		return nil, err
 	}
 	t := &Telemetry{Logger: logger, Registry: registry(o), MaxSeries: o.MaxRecipientSeries}
-	if err := t.export(ctx, o, os.Getenv); err != nil {
+	if t.scrape, err = openScrape(o, t.prometheus()); err != nil {
 		return nil, err
+	}
+	if err := t.export(ctx, o, os.Getenv); err != nil {
+		return nil, errors.Join(err, t.scrape.close())
 	}
 	slog.SetDefault(logger)
 	otel.SetTracerProvider(t.tracers())
@@ -186,12 +197,6 @@ func registry(o Options) *prometheus.Registry {
 	return r
 }
 
-// MetricsHandler answers with all metrics in the format of Prometheus that is asked for: text, OpenMetrics (with exemplars) or protobuf
-// (with native histograms).
-func (t *Telemetry) MetricsHandler() http.Handler {
-	return promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{Registry: t.Registry, MaxRequestsInFlight: 4, EnableOpenMetrics: true})
-}
-
 // shutdownTimeout bounds the sending of the last spans.
 const shutdownTimeout = 5 * time.Second
 
@@ -199,19 +204,19 @@ const shutdownTimeout = 5 * time.Second
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()
-	var unsent error
+	closed := t.closeScrape(ctx)
 	if t.metrics != nil {
-		if unsent = t.metrics.Shutdown(ctx); unsent != nil {
-			unsent = fmt.Errorf("send the last metrics: %w", unsent)
+		if err := t.metrics.Shutdown(ctx); err != nil {
+			closed = errors.Join(closed, fmt.Errorf("send the last metrics: %w", err))
 		}
 	}
 	err := t.provider.Shutdown(ctx)
 	if err == nil {
-		return unsent
+		return closed
 	}
 	if t.exporter != nil {
 		// The provider leaves an export that goes on trying behind; this ends it.
 		err = errors.Join(err, t.exporter.Shutdown(ctx))
 	}
-	return errors.Join(unsent, fmt.Errorf("send the last traces: %w", err))
+	return errors.Join(closed, fmt.Errorf("send the last traces: %w", err))
 }
