@@ -19,7 +19,7 @@ MODULES := proto pkg services e2e
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/outbound-events/outbound/pkg/process.version=$(VERSION)
 
-.PHONY: help demo test test-busy test-onecore powerloss check bench ledger ledger-mutations build generate verify golden screenshots fmt lint vet secrets clean axe receivers
+.PHONY: help demo test test-busy test-onecore powerloss check bench ledger ledger-mutations build generate verify golden screenshots release test-packages test-deploy fmt lint vet secrets clean axe receivers
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,15 @@ build: ## build every binary into bin/
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./services/cmd/...
 
+release: .bin/nfpm ## build archives, deb and rpm packages and checksums into dist/, e.g. make release VERSION=1.2.0
+	@tools/release.sh $(VERSION)
+
+test-packages: .bin/nfpm ## install, start, upgrade, remove and purge the deb packages (needs root on Debian)
+	@tools/packages-test.sh
+
+test-deploy: ## evaluate alerts and dashboards on a running system
+	cd tools/deploytest && GOWORK=off go test -count=1 -timeout 30m -v ./...
+
 generate: .bin/buf .bin/protoc-gen-go .bin/oapi-codegen ## generate Go, OpenAPI and a client of it from proto/
 	@cd tools/gen && GOWORK=off go run ./protodeps ../../.build/protodeps
 	@rm -rf .build/openapi
@@ -110,7 +119,7 @@ secrets: ## make the secrets docker-compose.yml needs, those that are missing, i
 	@deploy/make-secrets.sh
 
 clean: ## remove what was built
-	rm -rf bin .build .data
+	rm -rf bin dist .build .data
 
 # What the browser tests check accessibility with.
 axe: e2e/browser/axe/node_modules/axe-core/axe.min.js
@@ -140,6 +149,10 @@ docs/examples/javascript/node_modules/svix/package.json: docs/examples/javascrip
 
 .bin/oapi-codegen: tools/client/go.mod tools/client/go.sum
 	cd tools/client && CGO_ENABLED=0 GOWORK=off GOBIN=$(CURDIR)/.bin go install tool
+	@touch $@
+
+.bin/nfpm: tools/nfpm/go.mod tools/nfpm/go.sum
+	cd tools/nfpm && CGO_ENABLED=0 GOWORK=off GOBIN=$(CURDIR)/.bin go install tool
 	@touch $@
 
 .bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum
