@@ -72,6 +72,7 @@ func TestTheMetricsOfTheDocumentExist(t *testing.T) {
 	h.must("recipients", "create", "--name", "Gets", "--url", receiver.URL, "--event", "support_conference_end")
 	h.must("recipients", "create", "--name", "Skips", "--url", receiver.URL, "--event", "support_conference_end", "--disabled")
 	h.must("appliances", "add", "appliance-1")
+	h.must("tokens", "create", "CI", "--role", "viewer", "--expires-in", "24h")
 	h.must("events", "publish", "--appliance", "appliance-1", "--event", "support_conference_end")
 	named := regexp.MustCompile(`outbound_[a-z_]+`).FindAllString(documents(t)["docs/monitoring.md"], -1)
 	if len(named) < 5 {

@@ -194,9 +194,6 @@ func (m *Metrics) streams(put telemetry.Put, all []*outboundv1.StreamStatus) {
 
 func (m *Metrics) relay(put telemetry.Put, r *outboundv1.RelayStatus) {
 	put(m.d.relayConfigured, telemetry.Truth(r.GetConfigured()))
-	if !r.GetConfigured() {
-		return
-	}
 	put(m.d.relayUp, telemetry.Truth(r.GetOk()))
 	put(m.d.relayFailingSince, seconds(r.GetFailingSinceTime()))
 	put(m.d.relayChecked, seconds(r.GetCheckedTime()))
