@@ -89,7 +89,7 @@ func (h *System) services(t T) {
 	for _, b := range e.brokers {
 		h.monitors[b] = e.at[b+"/http"]
 	}
-	h.added = func(t T) { e.reloadBroker(t, h) }
+	h.added = func(t T, ids ...string) { e.reloadBroker(t, h, ids) }
 }
 
 // makeSecrets makes tokens, passwords and the sealing key as the operator of the compose file does.
@@ -193,7 +193,7 @@ func (e *servicesShape) nats(t T, name, sync string) *part {
 
 // reloadBroker writes the appliances' accounts for the broker and has it read them, as an operator does. It takes two reloads: of an
 // account that is new, nats-server 2.15.2 knows the users after the first and the imports after the second.
-func (e *servicesShape) reloadBroker(t T, h *System) {
+func (e *servicesShape) reloadBroker(t T, h *System, ids []string) {
 	conf := filepath.Join(e.dir, "nats", "appliances.conf")
 	// A replica of the settings that is behind may not know a new appliance yet.
 	waittest.NoError(t, "the appliances' accounts to be complete", func() error {
@@ -203,7 +203,7 @@ func (e *servicesShape) reloadBroker(t T, h *System) {
 			t.Fatalf("outbound appliances nats-config: %v\n%s", err, out)
 		}
 		raw, err := os.ReadFile(conf)
-		for id := range h.made {
+		for _, id := range ids {
 			if err == nil && !strings.Contains(string(raw), id) {
 				err = fmt.Errorf("%s has no account for %s", conf, id)
 			}

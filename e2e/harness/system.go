@@ -66,7 +66,7 @@ type System struct {
 	// login is what an appliance signs in to the broker with.
 	login func(user, password string) nats.Option
 	// added is called when there are new appliances, for a broker that reads its users from a file.
-	added func(t T)
+	added func(t T, ids ...string)
 	// made are the appliances of AddAppliances.
 	made map[string]*Appliance
 }
@@ -308,7 +308,7 @@ func (h *System) AddAppliance(t T, id string) *Appliance {
 	if !made {
 		a = h.makeAppliance(t, id)
 		if h.added != nil {
-			h.added(t)
+			h.added(t, id)
 		}
 	}
 	waittest.NoError(t, "the broker to know "+id, func() (err error) {
@@ -329,7 +329,7 @@ func (h *System) AddAppliances(t T, ids ...string) {
 		h.made[id] = h.makeAppliance(t, id)
 	}
 	if h.added != nil {
-		h.added(t)
+		h.added(t, ids...)
 	}
 }
 

@@ -1,6 +1,8 @@
 package config_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -62,5 +64,29 @@ func TestAnAppliancesNameAndAlarmChangeAndItsCredentialsStay(t *testing.T) {
 	wantCode(t, err, codes.NotFound)
 	if got, err = update(&outboundv1.Appliance{Id: "a1"}, "silent_after"); err != nil || got.GetSilentAfter() != nil {
 		t.Errorf("never told: %v (%v)", got, err)
+	}
+}
+
+// A script adds an appliance and writes the broker's accounts right after: the accounts hold it.
+func TestAWatchBeginsWithWhatIsStored(t *testing.T) {
+	h := start(t)
+	for i := range 30 {
+		id := fmt.Sprint("a", i)
+		if _, err := h.settings.CreateAppliance(h.ctx(), &outboundv1.CreateApplianceRequest{Appliance: &outboundv1.Appliance{Id: id}}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(h.ctx())
+		stream, err := h.watcher.WatchSettings(ctx, &outboundv1.WatchSettingsRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := stream.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(all.GetAppliances()); n != i+1 {
+			t.Errorf("a watch begins with %d appliances of %d", n, i+1)
+		}
+		cancel()
 	}
 }
