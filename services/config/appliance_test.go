@@ -38,6 +38,13 @@ func TestAnAppliancesNameAndAlarmChangeAndItsCredentialsStay(t *testing.T) {
 		!got.GetCreateTime().AsTime().Equal(before.GetCreateTime().AsTime()) {
 		t.Fatalf("changed to %v (%v)", got, err)
 	}
+	limits := []string{"max_events_per_second", "max_bytes_per_second"}
+	got, err = update(&outboundv1.Appliance{Id: "a1", MaxEventsPerSecond: 5, MaxBytesPerSecond: 1 << 20}, limits...)
+	if err != nil || got.GetMaxEventsPerSecond() != 5 || got.GetMaxBytesPerSecond() != 1<<20 || got.GetDisplayName() != "Two" {
+		t.Fatalf("changed to %v (%v)", got, err)
+	}
+	_, err = update(&outboundv1.Appliance{Id: "a1", MaxEventsPerSecond: -1, MaxBytesPerSecond: 1}, limits...)
+	wantFields(t, err, "maxEventsPerSecond", "maxBytesPerSecond")
 	stream, err := h.watcher.WatchSettings(h.ctx(), &outboundv1.WatchSettingsRequest{})
 	if err != nil {
 		t.Fatal(err)
