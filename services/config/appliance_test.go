@@ -38,13 +38,6 @@ func TestAnAppliancesNameAndAlarmChangeAndItsCredentialsStay(t *testing.T) {
 		!got.GetCreateTime().AsTime().Equal(before.GetCreateTime().AsTime()) {
 		t.Fatalf("changed to %v (%v)", got, err)
 	}
-	limits := []string{"max_events_per_second", "max_bytes_per_second"}
-	got, err = update(&outboundv1.Appliance{Id: "a1", MaxEventsPerSecond: 5, MaxBytesPerSecond: 1 << 20}, limits...)
-	if err != nil || got.GetMaxEventsPerSecond() != 5 || got.GetMaxBytesPerSecond() != 1<<20 || got.GetDisplayName() != "Two" {
-		t.Fatalf("changed to %v (%v)", got, err)
-	}
-	_, err = update(&outboundv1.Appliance{Id: "a1", MaxEventsPerSecond: -1, MaxBytesPerSecond: 1}, limits...)
-	wantFields(t, err, "maxEventsPerSecond", "maxBytesPerSecond")
 	stream, err := h.watcher.WatchSettings(h.ctx(), &outboundv1.WatchSettingsRequest{})
 	if err != nil {
 		t.Fatal(err)
@@ -70,4 +63,23 @@ func TestAnAppliancesNameAndAlarmChangeAndItsCredentialsStay(t *testing.T) {
 	if got, err = update(&outboundv1.Appliance{Id: "a1"}, "silent_after"); err != nil || got.GetSilentAfter() != nil {
 		t.Errorf("never told: %v (%v)", got, err)
 	}
+}
+
+func TestAnAppliancesLimitsChange(t *testing.T) {
+	h := start(t)
+	_, err := h.settings.CreateAppliance(h.ctx(),
+		&outboundv1.CreateApplianceRequest{Appliance: &outboundv1.Appliance{Id: "a1", DisplayName: "One"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	update := func(a *outboundv1.Appliance, paths ...string) (*outboundv1.Appliance, error) {
+		return h.settings.UpdateAppliance(h.ctx(), &outboundv1.UpdateApplianceRequest{Appliance: a, UpdateMask: mask(paths...)})
+	}
+	limits := []string{"max_events_per_second", "max_bytes_per_second"}
+	got, err := update(&outboundv1.Appliance{Id: "a1", MaxEventsPerSecond: 5, MaxBytesPerSecond: 1 << 20}, limits...)
+	if err != nil || got.GetMaxEventsPerSecond() != 5 || got.GetMaxBytesPerSecond() != 1<<20 || got.GetDisplayName() != "One" {
+		t.Fatalf("changed to %v (%v)", got, err)
+	}
+	_, err = update(&outboundv1.Appliance{Id: "a1", MaxEventsPerSecond: -1, MaxBytesPerSecond: 1}, limits...)
+	wantFields(t, err, "maxEventsPerSecond", "maxBytesPerSecond")
 }
