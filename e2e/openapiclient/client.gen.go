@@ -367,6 +367,13 @@ type Appliance struct {
 	// Id ID, the `source` of its events: letters, digits, underscores and hyphens, 1 to 64 characters.
 	Id string `json:"id"`
 
+	// MaxBytesPerSecond Bytes of events that it may publish per second, 65536 to 1073741824; more are refused with 429. Default: the option
+	// `bytesPerSecond` of ingest.
+	MaxBytesPerSecond *int32 `json:"maxBytesPerSecond,omitempty"`
+
+	// MaxEventsPerSecond Events that it may publish per second, 1 to 1000000; more are refused with 429. Default: the option `eventsPerSecond` of ingest.
+	MaxEventsPerSecond *int32 `json:"maxEventsPerSecond,omitempty"`
+
 	// RotateTime When its credentials were last replaced.
 	RotateTime *time.Time `json:"rotateTime,omitempty"`
 
@@ -404,6 +411,13 @@ type AppliancePatch struct {
 
 	// Id ID, the `source` of its events: letters, digits, underscores and hyphens, 1 to 64 characters.
 	Id *string `json:"id,omitempty"`
+
+	// MaxBytesPerSecond Bytes of events that it may publish per second, 65536 to 1073741824; more are refused with 429. Default: the option
+	// `bytesPerSecond` of ingest.
+	MaxBytesPerSecond *int32 `json:"maxBytesPerSecond,omitempty"`
+
+	// MaxEventsPerSecond Events that it may publish per second, 1 to 1000000; more are refused with 429. Default: the option `eventsPerSecond` of ingest.
+	MaxEventsPerSecond *int32 `json:"maxEventsPerSecond,omitempty"`
 
 	// RotateTime When its credentials were last replaced.
 	RotateTime *time.Time `json:"rotateTime,omitempty"`

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/logkey"
+	"github.com/outbound-events/outbound/pkg/rpc/quota"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -30,6 +32,9 @@ type interceptors struct {
 	// broken says why requests cannot be validated; then none is let through.
 	broken error
 	stop   <-chan struct{}
+	quota  *quota.Quota
+	// patience is how long a stream may take to send its request.
+	patience time.Duration
 }
 
 func newInterceptors(o ServerOptions) *interceptors {
@@ -40,13 +45,17 @@ func newInterceptors(o ServerOptions) *interceptors {
 		o.Authenticator = Tokens{}
 	}
 	g := &interceptors{auth: o.Authenticator, log: o.Logger, rules: Rules(), rows: o.Errors, exempt: o.HandlerValidates, stop: o.Stop}
+	if o.Limits == (quota.Options{}) {
+		o.Limits = quota.DefaultOptions()
+	}
+	g.quota, g.patience = quota.New(o.Limits), o.Limits.RequestTimeout
 	g.validate, g.broken = NewValidator()
 	return g
 }
 
 func (g *interceptors) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (answer any, err error) {
 	defer func() { err = g.toStatus(info.FullMethod, recover(), err) }()
-	if _, ok := ctx.Deadline(); !ok {
+	if !hasDeadline(ctx) {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, defaultDeadline)
 		defer cancel()
@@ -58,6 +67,11 @@ func (g *interceptors) unary(ctx context.Context, req any, info *grpc.UnaryServe
 	if err := g.check(info.FullMethod, req); err != nil {
 		return nil, err
 	}
+	release, err := g.call(ctx, info.FullMethod)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	return handle(ctx, req)
 }
 
@@ -70,7 +84,13 @@ func (g *interceptors) stream(srv any, ss grpc.ServerStream, info *grpc.StreamSe
 	if err != nil {
 		return err
 	}
-	err = handle(srv, &guarded{ServerStream: ss, ctx: ctx, check: func(m any) error { return g.check(info.FullMethod, m) }})
+	release, err := g.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	err = handle(srv, &guarded{ServerStream: ss, ctx: ctx, patience: g.patience,
+		check: func(m any) error { return g.check(info.FullMethod, m) }})
 	if errors.Is(context.Cause(ctx), errStopping) {
 		return Unavailable(errStopping.Error())
 	}
@@ -178,22 +198,4 @@ func (g *interceptors) toStatus(method string, panicked any, err error) error {
 		g.log.Error("call ended with an unknown error", telemetry.KeyMethod, method, telemetry.KeyError, err.Error())
 	}
 	return answered.Err()
-}
-
-// guarded checks what comes in on a stream.
-type guarded struct {
-	grpc.ServerStream
-	ctx   context.Context
-	check func(m any) error
-}
-
-// Context is the call's, with its principal.
-func (s *guarded) Context() context.Context { return s.ctx }
-
-// RecvMsg refuses what breaks the rules.
-func (s *guarded) RecvMsg(m any) error {
-	if err := s.ServerStream.RecvMsg(m); err != nil {
-		return err
-	}
-	return s.check(m)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc/codes"
@@ -36,6 +37,9 @@ func writeStatus(w http.ResponseWriter, code int, s *status.Status) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	if code == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", "Bearer")
+	}
+	if wait := RetryAfter(s); wait > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
 	}
 	w.WriteHeader(code)
 	_, _ = w.Write(content)

@@ -17,6 +17,8 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
+
+	"github.com/outbound-events/outbound/pkg/rpc/quota"
 )
 
 // ServerOptions say how a server behaves.
@@ -37,6 +39,8 @@ type ServerOptions struct {
 	Health *health.Server
 	// MaxMessage is the most bytes a request may have. 0: 4 MiB.
 	MaxMessage int
+	// Limits are how much callers may use. Zero: the defaults.
+	Limits quota.Options
 }
 
 // Bounds of a server.
@@ -47,6 +51,9 @@ const (
 	// pingAfter is when a quiet connection is asked whether it lives; pingOften is the least time between a client's pings.
 	pingAfter = 30 * time.Second
 	pingOften = 10 * time.Second
+	// handshakeTimeout is how long a connection may take to begin, TLS and the HTTP/2 preface included.
+	handshakeTimeout = 10 * time.Second
+	maxHeaders       = 64 << 10
 )
 
 // NewServer makes a server with health and reflection. Each call meets, in this order: panic to INTERNAL, trace, deadline,
@@ -58,8 +65,16 @@ func NewServer(o ServerOptions) *grpc.Server {
 	if o.Health == nil {
 		o.Health = health.NewServer()
 	}
+	if o.Limits == (quota.Options{}) {
+		o.Limits = quota.DefaultOptions()
+	}
 	g := newInterceptors(o)
 	s := grpc.NewServer(
+		// Beside the number of calls this bounds how many of them run that were reset at once (CVE-2023-44487).
+		grpc.MaxConcurrentStreams(uint32(o.Limits.StreamsPerConnection)),
+		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.InTapHandle(bounded(o.Limits.RequestTimeout)),
 		grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithMeterProvider(noop.NewMeterProvider()))),
 		grpc.ChainUnaryInterceptor(g.unary),
 		grpc.ChainStreamInterceptor(g.stream),

@@ -11,6 +11,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/rpc/quota"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/config"
 	"github.com/outbound-events/outbound/services/console"
@@ -30,6 +31,13 @@ type Options struct {
 	GRPC string `yaml:"grpc"`
 	// NATS is where appliances connect, host:port. Port 0 picks one.
 	NATS string `yaml:"nats"`
+	// NATSConnections is how many connections to NATS one appliance may have open, NATSSubscriptions how many subscriptions each of them.
+	NATSConnections   int `yaml:"natsConnections"`
+	NATSSubscriptions int `yaml:"natsSubscriptions"`
+	// Connections bound the open connections of HTTP and of gRPC.
+	Connections process.ConnectionLimits `yaml:",inline"`
+	// Limits are how much of REST and gRPC one caller may use.
+	Limits quota.Options `yaml:"limits"`
 	// URLPolicy says which URLs HTTP recipients may have: https, https-443 or any.
 	URLPolicy recipient.URLPolicy `yaml:"urlPolicy"`
 	// AllowEgress opens address prefixes (CIDR) to the HTTP sender beside public addresses.
@@ -65,6 +73,7 @@ const (
 func DefaultOptions() Options {
 	return Options{
 		Data: ".data", HTTP: "127.0.0.1:8080", GRPC: "127.0.0.1:7070", NATS: "127.0.0.1:4222",
+		NATSConnections: 1000, NATSSubscriptions: 1000, Connections: process.DefaultConnectionLimits(), Limits: quota.DefaultOptions(),
 		URLPolicy: recipient.HTTPSOnly, Sync: SyncAlways, Streams: bus.DefaultStreamOptions(), Telemetry: telemetry.DefaultOptions(),
 		Ingest: ingest.DefaultOptions(), Config: config.DefaultOptions(), HTTPSender: httpsender.DefaultOptions(),
 		EmailSender: emailsender.DefaultOptions(), History: history.DefaultOptions(), Console: console.DefaultOptions(),
@@ -101,6 +110,7 @@ func (o *Options) Validate() error {
 		f.Add("streams.replicas", "is %d: the embedded broker is one server, so use 1", o.Streams.Replicas)
 		streams.Replicas = 1
 	}
+	o.validateLimits(&f)
 	f.Within("streams", streams.Validate())
 	f.Within("telemetry", o.Telemetry.Validate())
 	f.Within("ingest", o.Ingest.Validate())
@@ -110,6 +120,17 @@ func (o *Options) Validate() error {
 	f.Within("history", o.History.Validate())
 	f.Within("console", o.Console.Validate())
 	return f.Err()
+}
+
+func (o *Options) validateLimits(f *process.Faults) {
+	f.Within("", o.Connections.Validate())
+	f.Within("limits", o.Limits.Validate())
+	const most = 1_000_000
+	for name, n := range map[string]int{"natsConnections": o.NATSConnections, "natsSubscriptions": o.NATSSubscriptions} {
+		if n < 1 || n > most {
+			f.Add(name, "%d is out of range: use 1 to %d", n, most)
+		}
+	}
 }
 
 // spread gives the services what is set once for all of them.

@@ -19,6 +19,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/ingest"
+	"github.com/outbound-events/outbound/services/internal/setup"
 )
 
 // Service is the whole of Outbound in one process.
@@ -113,17 +114,20 @@ func (r *runtime) open(ctx context.Context) (err error) {
 	if r.http, err = process.Listen("--http", r.o.HTTP); err != nil {
 		return err
 	}
+	r.http = setup.LimitConnections(r.http, r.o.Connections, process.TooManyConnections, r.telemetry.Logger)
 	r.onClose(func() { _ = r.http.Close() })
 	if r.grpc, err = process.Listen("--grpc", r.o.GRPC); err != nil {
 		return err
 	}
+	r.grpc = setup.LimitConnections(r.grpc, r.o.Connections, "", r.telemetry.Logger)
 	r.onClose(func() { _ = r.grpc.Close() })
 	host, port, err := splitAddress(r.o.NATS)
 	if err != nil {
 		return fmt.Errorf("--nats: %w", err)
 	}
 	r.broker, err = r.start(embed.Options{StoreDir: filepath.Join(r.o.Data, folderBroker), Host: host, Port: port,
-		GroupSync: r.o.Sync == SyncAlways, Logger: r.telemetry.Logger})
+		GroupSync: r.o.Sync == SyncAlways, Logger: r.telemetry.Logger,
+		Limits: embed.Limits{Connections: r.o.NATSConnections, Subscriptions: r.o.NATSSubscriptions}})
 	if err != nil {
 		return brokerFault(r.o, err)
 	}

@@ -126,7 +126,7 @@ func (r *runtime) takeIn(ctx context.Context) (*ingest.Service, error) {
 		return nil, err
 	}
 	return ingest.New(r.o.Ingest, ingest.Deps{Bus: conn, Config: r.watch, Observer: telemetry.NewIntakeObserver(r.telemetry.Registry),
-		Logger: r.telemetry.Logger, Version: process.Version(), Store: r.store.Err})
+		Logger: r.telemetry.Logger, Version: process.Version(), Store: r.store.Err, Notices: r.notices})
 }
 
 // own are the addresses of this process, which are never posted to.
@@ -162,7 +162,8 @@ func (r *runtime) senders(ctx context.Context) error {
 // serve answers gRPC, on the network and inside this process.
 func (r *runtime) serve(settings *config.Service, past *history.Service, intake *ingest.Service) {
 	tokens := rpc.Authenticators{r.secrets.tokens, ingest.NewApplianceTokens(r.watch), settings.Tokens()}
-	o := rpc.ServerOptions{Authenticator: tokens, Logger: r.telemetry.Logger, Stop: r.stop, HandlerValidates: config.HandlerValidates()}
+	o := rpc.ServerOptions{Authenticator: tokens, Logger: r.telemetry.Logger, Stop: r.stop, HandlerValidates: config.HandlerValidates(),
+		Limits: r.o.Limits}
 	r.server, r.publish = rpc.NewServer(o), rpc.NewDirect(o)
 	settings.Register(r.server)
 	outboundv1.RegisterDeliveryServiceServer(r.server, past.Deliveries())

@@ -101,6 +101,12 @@ func watchedSettings(ctx context.Context, env *command.Env, address, tokenFile s
 	return s, nil
 }
 
+// What an appliance may use of an external nats-server: the defaults of the embedded one.
+const (
+	maxConnections   = 1000
+	maxSubscriptions = 1000
+)
+
 // accounts returns an account for each appliance, as the embedded broker makes them: it may publish to the intake under its own id and
 // get replies, and cannot see the other accounts.
 func accounts(list []*outboundv1.StoredAppliance, all bool) ([]byte, error) {
@@ -118,8 +124,10 @@ func accounts(list []*outboundv1.StoredAppliance, all bool) ([]byte, error) {
 		_, _ = fmt.Fprintf(&b,
 			"APPLIANCE_%s {\n  users: [ { user: %q, password: %q, permissions: { publish: [%q], "+
 				"subscribe: { allow: [\">\"], deny: [%s] } } } ]\n"+
-				"  imports: [ { service: { account: CORE, subject: %q } } ]\n}\n",
-			id, id, hash, bus.ApplianceSubjects(id), `"`+strings.Join(bus.ApplianceDenied(), `", "`)+`"`, imported)
+				"  imports: [ { service: { account: CORE, subject: %q } } ]\n"+
+				"  limits: { max_connections: %d, max_subscriptions: %d }\n}\n",
+			id, id, hash, bus.ApplianceSubjects(id), `"`+strings.Join(bus.ApplianceDenied(), `", "`)+`"`, imported,
+			maxConnections, maxSubscriptions)
 	}
 	return []byte(b.String()), nil
 }

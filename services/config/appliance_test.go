@@ -72,7 +72,8 @@ func TestAWatchBeginsWithWhatIsStored(t *testing.T) {
 	h := start(t)
 	for i := range 30 {
 		id := fmt.Sprint("a", i)
-		if _, err := h.settings.CreateAppliance(h.ctx(), &outboundv1.CreateApplianceRequest{Appliance: &outboundv1.Appliance{Id: id}}); err != nil {
+		_, err := h.settings.CreateAppliance(h.ctx(), &outboundv1.CreateApplianceRequest{Appliance: &outboundv1.Appliance{Id: id}})
+		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(h.ctx())
@@ -89,4 +90,23 @@ func TestAWatchBeginsWithWhatIsStored(t *testing.T) {
 		}
 		cancel()
 	}
+}
+
+func TestAnAppliancesLimitsChange(t *testing.T) {
+	h := start(t)
+	_, err := h.settings.CreateAppliance(h.ctx(),
+		&outboundv1.CreateApplianceRequest{Appliance: &outboundv1.Appliance{Id: "a1", DisplayName: "One"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	update := func(a *outboundv1.Appliance, paths ...string) (*outboundv1.Appliance, error) {
+		return h.settings.UpdateAppliance(h.ctx(), &outboundv1.UpdateApplianceRequest{Appliance: a, UpdateMask: mask(paths...)})
+	}
+	limits := []string{"max_events_per_second", "max_bytes_per_second"}
+	got, err := update(&outboundv1.Appliance{Id: "a1", MaxEventsPerSecond: 5, MaxBytesPerSecond: 1 << 20}, limits...)
+	if err != nil || got.GetMaxEventsPerSecond() != 5 || got.GetMaxBytesPerSecond() != 1<<20 || got.GetDisplayName() != "One" {
+		t.Fatalf("changed to %v (%v)", got, err)
+	}
+	_, err = update(&outboundv1.Appliance{Id: "a1", MaxEventsPerSecond: -1, MaxBytesPerSecond: 1}, limits...)
+	wantFields(t, err, "maxEventsPerSecond", "maxBytesPerSecond")
 }

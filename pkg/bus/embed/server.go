@@ -60,6 +60,8 @@ type Options struct {
 	GroupSync bool
 	// Sync has the data of a file reach the disk, with GroupSync. Nil: fdatasync(2).
 	Sync func(*os.File) error
+	// Limits are how much one appliance may use.
+	Limits Limits
 	// MaxStore bounds all streams together, in bytes. 0: they have only bounds of their own.
 	MaxStore int64
 	// Logger takes the broker's warnings and errors. Nil: the process's.

@@ -2253,9 +2253,14 @@ type Appliance struct {
 	// Changes with every update. See Recipient.etag.
 	Etag string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`
 	// The admin contacts receive an alert if it publishes nothing for this long, 1 min to 7 d. Default: no alert.
-	SilentAfter   *durationpb.Duration `protobuf:"bytes,6,opt,name=silent_after,json=silentAfter,proto3" json:"silent_after,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	SilentAfter *durationpb.Duration `protobuf:"bytes,6,opt,name=silent_after,json=silentAfter,proto3" json:"silent_after,omitempty"`
+	// Events that it may publish per second, 1 to 1000000; more are refused with 429. Default: the option `eventsPerSecond` of ingest.
+	MaxEventsPerSecond int32 `protobuf:"varint,65,opt,name=max_events_per_second,json=maxEventsPerSecond,proto3" json:"max_events_per_second,omitempty"`
+	// Bytes of events that it may publish per second, 65536 to 1073741824; more are refused with 429. Default: the option
+	// `bytesPerSecond` of ingest.
+	MaxBytesPerSecond int32 `protobuf:"varint,66,opt,name=max_bytes_per_second,json=maxBytesPerSecond,proto3" json:"max_bytes_per_second,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Appliance) Reset() {
@@ -2328,6 +2333,20 @@ func (x *Appliance) GetSilentAfter() *durationpb.Duration {
 		return x.SilentAfter
 	}
 	return nil
+}
+
+func (x *Appliance) GetMaxEventsPerSecond() int32 {
+	if x != nil {
+		return x.MaxEventsPerSecond
+	}
+	return 0
+}
+
+func (x *Appliance) GetMaxBytesPerSecond() int32 {
+	if x != nil {
+		return x.MaxBytesPerSecond
+	}
+	return 0
 }
 
 // An appliance's credentials, shown once.
@@ -4112,7 +4131,7 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\bVariable\x122\n" +
 	"\x04name\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[a-z][a-z0-9_.]{0,63}$R\x04name\x12*\n" +
 	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\vdescription\x12\"\n" +
-	"\aexample\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\aexample\"\xee\x02\n" +
+	"\aexample\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\aexample\"\xf3\x03\n" +
 	"\tAppliance\x12/\n" +
 	"\x02id\x18\x01 \x01(\tB\x1f\xe0A\x02\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x02id\x12?\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x18d2\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x12@\n" +
@@ -4122,7 +4141,10 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"rotateTime\x12\x1b\n" +
 	"\x04etag\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12N\n" +
 	"\fsilent_after\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
-	"\"\x04\b\x80\xf5$2\x02\b<R\vsilentAfter\"v\n" +
+	"\"\x04\b\x80\xf5$2\x02\b<R\vsilentAfter\x12>\n" +
+	"\x15max_events_per_second\x18A \x01(\x05B\v\xbaH\b\x1a\x06\x18\xc0\x84=(\x00R\x12maxEventsPerSecond\x12C\n" +
+	"\x14max_bytes_per_second\x18B \x01(\x05B\x12\xbaH\x0f\xd8\x01\x01\x1a\n" +
+	"\x18\x80\x80\x80\x80\x04(\x80\x80\x04R\x11maxBytesPerSecond\"v\n" +
 	"\x14ApplianceCredentials\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x1f\n" +

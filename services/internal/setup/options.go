@@ -5,6 +5,7 @@ package setup
 import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/pkg/rpc/quota"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -14,11 +15,13 @@ type Front struct {
 	Telemetry telemetry.Options `yaml:"telemetry"`
 	// HTTP is where the process answers /healthz, /readyz and /metrics (the console: REST too), host:port.
 	HTTP string `yaml:"http"`
+	// Connections bound the open connections of each listener.
+	Connections process.ConnectionLimits `yaml:",inline"`
 }
 
 // DefaultFront answers on loopback, on any port.
 func DefaultFront() Front {
-	return Front{Telemetry: telemetry.DefaultOptions(), HTTP: "127.0.0.1:0"}
+	return Front{Telemetry: telemetry.DefaultOptions(), HTTP: "127.0.0.1:0", Connections: process.DefaultConnectionLimits()}
 }
 
 func (o Front) validate(f *process.Faults) {
@@ -26,6 +29,7 @@ func (o Front) validate(f *process.Faults) {
 		f.Add("http", "is missing: set it to a listen address, e.g. 127.0.0.1:9090")
 	}
 	f.Within("telemetry", o.Telemetry.Validate())
+	f.Within("", o.Connections.Validate())
 }
 
 // Common are the options of a process that works with the broker and with other services.
@@ -58,7 +62,12 @@ type Server struct {
 	GRPC string `yaml:"grpc"`
 	// AdminTokenFile holds the token that people sign in with.
 	AdminTokenFile string `yaml:"adminTokenFile"`
+	// Limits are how much of the server its callers may use.
+	Limits quota.Options `yaml:"limits"`
 }
+
+// DefaultServer has the default limits.
+func DefaultServer() Server { return Server{Limits: quota.DefaultOptions()} }
 
 func (s Server) validate(f *process.Faults) {
 	if s.GRPC == "" {
@@ -67,6 +76,7 @@ func (s Server) validate(f *process.Faults) {
 	if s.AdminTokenFile == "" {
 		f.Add("adminTokenFile", "is missing: set it to the file with the admin token")
 	}
+	f.Within("limits", s.Limits.Validate())
 }
 
 // Client are the options of a process that learns the configuration from the config service.

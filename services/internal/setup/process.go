@@ -29,8 +29,10 @@ type Process struct {
 	// Notices are what this process has to say to those who run it.
 	Notices *notice.Board
 
-	http      string
-	ops       net.Listener
+	http string
+	ops  net.Listener
+	// limits bound the connections of each listener.
+	limits    process.ConnectionLimits
 	tokenFile string
 	token     string
 	// presence is what pings are answered with.
@@ -44,7 +46,7 @@ type Process struct {
 
 // OpenFront opens what every process has: telemetry and the listener for health questions.
 func OpenFront(ctx context.Context, name string, o Front) (p *Process, err error) {
-	p = &Process{Name: name, http: o.HTTP}
+	p = &Process{Name: name, http: o.HTTP, limits: o.Connections}
 	o.Telemetry.Service, o.Telemetry.Version = name, process.Version()
 	if p.Telemetry, err = telemetry.Setup(ctx, o.Telemetry); err != nil {
 		return nil, err
@@ -55,6 +57,7 @@ func OpenFront(ctx context.Context, name string, o Front) (p *Process, err error
 		p.Close()
 		return nil, err
 	}
+	p.ops = LimitConnections(p.ops, o.Connections, process.TooManyConnections, p.Telemetry.Logger)
 	listener := p.ops
 	p.Defer(func() { _ = listener.Close() })
 	p.starting = process.ServeStarting(listener, p.Telemetry.MetricsHandler())
@@ -195,10 +198,10 @@ func (p *Process) Store(k storecheck.Keeper) *storecheck.Watcher {
 	return w
 }
 
-// Serve answers gRPC as a task, on the network and inside this process by the client it returns, which sends no token of
-// its own. more are asked for tokens that are neither the admin's nor the services'.
+// Serve answers gRPC as a task on the network, and inside this process by the client it returns, which sends no token of its own, has no
+// connection whose calls wait for each other, and has no streams. more are asked for tokens that are neither the admin's nor the services'.
 func (p *Process) Serve(s Server, o rpc.ServerOptions, register func(grpc.ServiceRegistrar),
-	more ...rpc.Authenticator) (*grpc.ClientConn, error) {
+	more ...rpc.Authenticator) (*rpc.Direct, error) {
 	tokens := rpc.FileTokens(s.AdminTokenFile, p.tokenFile)
 	if err := tokens.Check(); err != nil {
 		return nil, err
@@ -207,21 +210,16 @@ func (p *Process) Serve(s Server, o rpc.ServerOptions, register func(grpc.Servic
 	if err != nil {
 		return nil, err
 	}
+	l = LimitConnections(l, p.limits, "", p.Telemetry.Logger)
 	stop := make(chan struct{})
 	o.Authenticator = append(rpc.Authenticators{tokens}, more...)
-	o.Logger, o.Stop = p.Telemetry.Logger, stop
-	srv := rpc.NewServer(o)
+	o.Logger, o.Stop, o.Limits = p.Telemetry.Logger, stop, s.Limits
+	srv, direct := rpc.NewServer(o), rpc.NewDirect(o)
 	register(srv)
-	local := rpc.InProcess(srv)
-	p.Defer(func() { _ = local.Close() })
+	register(direct)
 	p.Add("gRPC", func(ctx context.Context) error {
 		context.AfterFunc(ctx, func() { close(stop) })
 		return rpc.Serve(ctx, srv, l)
 	})
-	conn, err := local.Dial("")
-	if err != nil {
-		return nil, err
-	}
-	p.Defer(func() { _ = conn.Close() })
-	return conn, nil
+	return direct, nil
 }

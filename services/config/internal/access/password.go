@@ -147,9 +147,15 @@ func (s *Access) ChangePassword(ctx context.Context, q *outboundv1.ChangePasswor
 	if u.GetPasswordHash() == "" {
 		return nil, rpc.FailedPrecondition("NO_PASSWORD", p.Name+" has no password in Outbound")
 	}
+	if err := s.guesses.begin(p.Name, s.now()); err != nil {
+		return nil, err
+	}
 	fits, err := s.passwords.matches(ctx, q.GetCurrentPassword(), u.GetPasswordHash())
 	if err != nil {
 		return nil, err
+	}
+	if fits {
+		s.guesses.right(p.Name)
 	}
 	var v validation.Violations
 	if !fits {

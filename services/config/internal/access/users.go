@@ -37,6 +37,7 @@ type Access struct {
 	parts     *store.Parts
 	rules     *rpc.Validator
 	passwords *passwords
+	guesses   *guesses
 	now       func() time.Time
 	// changing is held while a user changes, because the last admin must stay, and a person of an OpenID provider has one user.
 	changing sync.Mutex
@@ -44,7 +45,7 @@ type Access struct {
 
 // New returns the users and API tokens in the settings. now is the clock that all services share: the broker's.
 func New(parts *store.Parts, rules *rpc.Validator, now func() time.Time) *Access {
-	return &Access{parts: parts, rules: rules, passwords: newPasswords(), now: now}
+	return &Access{parts: parts, rules: rules, passwords: newPasswords(), guesses: newGuesses(), now: now}
 }
 
 // GetSelf implements outboundv1.AccessServiceServer.
