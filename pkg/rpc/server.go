@@ -4,6 +4,7 @@ package rpc
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,6 +36,9 @@ type ServerOptions struct {
 	Stop <-chan struct{}
 	// Health answers the health questions. Nil: always serving.
 	Health *health.Server
+	// TLS is spoken with callers from the network, not with those in this process. A caller with a verified certificate of a service is that
+	// service. Nil: plain text.
+	TLS *tls.Config
 	// MaxMessage is the most bytes a request may have. 0: 4 MiB.
 	MaxMessage int
 }
@@ -60,6 +64,7 @@ func NewServer(o ServerOptions) *grpc.Server {
 	}
 	g := newInterceptors(o)
 	s := grpc.NewServer(
+		grpc.Creds(serverCredentials(o.TLS)),
 		grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithMeterProvider(noop.NewMeterProvider()))),
 		grpc.ChainUnaryInterceptor(g.unary),
 		grpc.ChainStreamInterceptor(g.stream),

@@ -15,6 +15,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/storecheck"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/notice"
+	"github.com/outbound-events/outbound/pkg/pki"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/telemetry"
@@ -50,6 +51,8 @@ type runtime struct {
 	telemetry *telemetry.Telemetry
 	notices   *notice.Board
 	secrets   secrets
+	// files are the certificate of the listeners; nil without TLS.
+	files *pki.Files
 	http      net.Listener
 	grpc      net.Listener
 	broker    *embed.Server
@@ -110,9 +113,13 @@ func (r *runtime) open(ctx context.Context) (err error) {
 	if r.secrets, err = openSecrets(r.o.Data); err != nil {
 		return err
 	}
+	if err := r.openTLS(); err != nil {
+		return err
+	}
 	if r.http, err = process.Listen("--http", r.o.HTTP); err != nil {
 		return err
 	}
+	r.http = pki.Listener(r.http, r.tlsConfig())
 	r.onClose(func() { _ = r.http.Close() })
 	if r.grpc, err = process.Listen("--grpc", r.o.GRPC); err != nil {
 		return err
@@ -123,7 +130,7 @@ func (r *runtime) open(ctx context.Context) (err error) {
 		return fmt.Errorf("--nats: %w", err)
 	}
 	r.broker, err = r.start(embed.Options{StoreDir: filepath.Join(r.o.Data, folderBroker), Host: host, Port: port,
-		GroupSync: r.o.Sync == SyncAlways, Logger: r.telemetry.Logger})
+		GroupSync: r.o.Sync == SyncAlways, Logger: r.telemetry.Logger, TLS: r.tlsConfig()})
 	if err != nil {
 		return brokerFault(r.o, err)
 	}
