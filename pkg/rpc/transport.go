@@ -14,7 +14,9 @@ import (
 )
 
 // WithTLS has a client speak TLS.
-func WithTLS(c *tls.Config) grpc.DialOption { return grpc.WithTransportCredentials(credentials.NewTLS(c)) }
+func WithTLS(c *tls.Config) grpc.DialOption {
+	return grpc.WithTransportCredentials(credentials.NewTLS(c))
+}
 
 // serverCredentials are those of a server: TLS from the network if there is a configuration, and nothing inside this process.
 func serverCredentials(c *tls.Config) credentials.TransportCredentials {

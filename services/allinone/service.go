@@ -52,12 +52,12 @@ type runtime struct {
 	notices   *notice.Board
 	secrets   secrets
 	// files are the certificate of the listeners; nil without TLS.
-	files *pki.Files
-	http      net.Listener
-	grpc      net.Listener
-	broker    *embed.Server
-	server    *grpc.Server
-	local     *rpc.Local
+	files  *pki.Files
+	http   net.Listener
+	grpc   net.Listener
+	broker *embed.Server
+	server *grpc.Server
+	local  *rpc.Local
 	// publish hands events of POST /v1/events to intake.
 	publish *rpc.Direct
 	stop    chan struct{}

@@ -34,6 +34,9 @@ const folderPKI = "pki"
 
 // checkTLS adds what is wrong with the options of TLS and with addresses that need it.
 func (o *Options) checkTLS(f *process.Faults) {
+	if o.TLS == "" {
+		o.TLS = TLSOff
+	}
 	switch o.TLS {
 	case TLSOff, TLSAuto:
 		if o.TLSCert != "" || o.TLSKey != "" {

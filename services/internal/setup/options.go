@@ -4,6 +4,7 @@ package setup
 
 import (
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/pki"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
@@ -14,6 +15,10 @@ type Front struct {
 	Telemetry telemetry.Options `yaml:"telemetry"`
 	// HTTP is where the process answers /healthz, /readyz and /metrics (the console: REST too), host:port.
 	HTTP string `yaml:"http"`
+	// TLS names the files of the certificate that the listeners present and that the process proves to other services by who it is.
+	TLS pki.Options `yaml:"tls"`
+	// Insecure allows listeners in plain text that other hosts can reach.
+	Insecure bool `yaml:"insecure"`
 }
 
 // DefaultFront answers on loopback, on any port.
@@ -26,6 +31,16 @@ func (o Front) validate(f *process.Faults) {
 		f.Add("http", "is missing: set it to a listen address, e.g. 127.0.0.1:9090")
 	}
 	f.Within("telemetry", o.Telemetry.Validate())
+	f.Within("tls", o.TLS.Validate())
+	o.checkListen(f, "http", o.HTTP)
+}
+
+// checkListen refuses an address that other hosts can reach in plain text.
+func (o Front) checkListen(f *process.Faults, path, address string) {
+	t := process.Transport{TLS: o.TLS.Serves(), Insecure: o.Insecure, Remedy: "set tls.certFile and tls.keyFile"}
+	if err := t.Check(address); address != "" && err != nil {
+		f.Add(path, "%v", err)
+	}
 }
 
 // Common are the options of a process that works with the broker and with other services.
@@ -33,7 +48,7 @@ type Common struct {
 	Front `yaml:",inline"`
 	// NATS is the broker.
 	NATS bus.Options `yaml:"nats"`
-	// ServiceTokenFile holds the token that services know each other by.
+	// ServiceTokenFile holds the token that services know each other by. It is not needed where they do by their certificates.
 	ServiceTokenFile string `yaml:"serviceTokenFile"`
 }
 
@@ -47,8 +62,8 @@ func (o Common) validate(f *process.Faults) {
 	if o.NATS.URL == "" {
 		f.Add("nats.url", "is missing: set it to the broker's address, e.g. nats://127.0.0.1:4222")
 	}
-	if o.ServiceTokenFile == "" {
-		f.Add("serviceTokenFile", "is missing: set it to the file with the service token")
+	if o.ServiceTokenFile == "" && !o.TLS.Proves() {
+		f.Add("serviceTokenFile", "is missing: set it to the file with the service token, or set tls.certFile, tls.keyFile and tls.caFile")
 	}
 }
 
@@ -58,6 +73,8 @@ type Server struct {
 	GRPC string `yaml:"grpc"`
 	// AdminTokenFile holds the token that people sign in with.
 	AdminTokenFile string `yaml:"adminTokenFile"`
+	// ConsoleTokenFile holds the console's own token. With it, or with tls.caFile, the service token does not act for users.
+	ConsoleTokenFile string `yaml:"consoleTokenFile"`
 }
 
 func (s Server) validate(f *process.Faults) {
@@ -99,8 +116,15 @@ type part interface{ validate(*process.Faults) }
 // Validate reports all errors of the parts, then those of the service's own options.
 func Validate(own interface{ Validate() error }, parts ...part) error {
 	var f process.Faults
+	var front Front
 	for _, p := range parts {
 		p.validate(&f)
+		switch p := p.(type) {
+		case Common:
+			front = p.Front
+		case Server:
+			front.checkListen(&f, "grpc", p.GRPC)
+		}
 	}
 	f.Within("", own.Validate())
 	return f.Err()
