@@ -29,7 +29,8 @@ func issue(t *testing.T, ca string, s pki.Subject, now time.Time) pki.Options {
 	if _, err := a.Ensure(dir, s, now); err != nil {
 		t.Fatal(err)
 	}
-	return pki.Options{CertFile: filepath.Join(dir, pki.FileCert), KeyFile: filepath.Join(dir, pki.FileKey), CAFile: filepath.Join(ca, pki.FileCA)}
+	return pki.Options{CertFile: filepath.Join(dir, pki.FileCert), KeyFile: filepath.Join(dir, pki.FileKey),
+		CAFile: filepath.Join(ca, pki.FileCA)}
 }
 
 func load(t *testing.T, o pki.Options, b *notice.Board, now func() time.Time) *pki.Files {
@@ -98,7 +99,7 @@ func TestServicesKnowEachOtherByTheirCertificates(t *testing.T) {
 		client *tls.Config
 		want   string
 	}{
-		"a sender in place of the config service": {sender, sender.Client("dns:///localhost:7070", "config"), "certificate of http-sender, not of config"},
+		"a sender in place of the config service": {sender, sender.Client("dns:///localhost:7070", "config"), "of http-sender, not of config"},
 		"another host":                  {config, sender.Client("config.example:7070", "config"), "config.example"},
 		"a server of another authority": {foreign, sender.Client("localhost", "console"), "unknown authority"},
 	}
@@ -114,7 +115,8 @@ func TestServicesKnowEachOtherByTheirCertificates(t *testing.T) {
 	}
 	bare := sender.Client("localhost", "config")
 	bare.GetClientCertificate = nil
-	if state, serverErr, clientErr := handshake(t, config.Server(), bare); serverErr != nil || clientErr != nil || len(state.PeerCertificates) > 0 {
+	state, serverErr, clientErr = handshake(t, config.Server(), bare)
+	if serverErr != nil || clientErr != nil || len(state.PeerCertificates) > 0 {
 		t.Errorf("without a client's certificate: %v, %v", serverErr, clientErr)
 	}
 	old := sender.Client("localhost", "config")
@@ -123,6 +125,17 @@ func TestServicesKnowEachOtherByTheirCertificates(t *testing.T) {
 		if _, _, err := handshake(t, server, old); err == nil {
 			t.Error("TLS 1.1 is spoken")
 		}
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -140,15 +153,6 @@ func TestFilesAreReadAgainAndBrokenOnesLeaveTheOldInUse(t *testing.T) {
 		}
 		return c.Leaf.SerialNumber.String()
 	}
-	copyFile := func(from, to string) {
-		b, err := os.ReadFile(from)
-		if err == nil {
-			err = os.WriteFile(to, b, 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	noticed := func(want string) {
 		t.Helper()
 		f.Refresh()
@@ -159,12 +163,12 @@ func TestFilesAreReadAgainAndBrokenOnesLeaveTheOldInUse(t *testing.T) {
 	}
 	first := serial()
 	noticed("")
-	copyFile(next.CertFile, o.CertFile) // the key is still the old one
+	copyFile(t, next.CertFile, o.CertFile) // the key is still the old one
 	noticed("does not match the certificate")
 	if serial() != first {
 		t.Error("a certificate without its key is in use")
 	}
-	copyFile(next.KeyFile, o.KeyFile)
+	copyFile(t, next.KeyFile, o.KeyFile)
 	noticed("")
 	second := serial()
 	if second == first {
@@ -181,14 +185,14 @@ func TestFilesAreReadAgainAndBrokenOnesLeaveTheOldInUse(t *testing.T) {
 		}
 	}
 	expired := issue(t, ca, s, now.Add(-400*24*time.Hour))
-	copyFile(expired.CertFile, o.CertFile)
-	copyFile(expired.KeyFile, o.KeyFile)
+	copyFile(t, expired.CertFile, o.CertFile)
+	copyFile(t, expired.KeyFile, o.KeyFile)
 	noticed("expired on")
 	if serial() != second {
 		t.Error("an expired certificate is in use in place of a valid one")
 	}
-	copyFile(next.CertFile, o.CertFile)
-	copyFile(next.KeyFile, o.KeyFile)
+	copyFile(t, next.CertFile, o.CertFile)
+	copyFile(t, next.KeyFile, o.KeyFile)
 	noticed("")
 	now = now.Add(360 * 24 * time.Hour)
 	noticed("expires on")

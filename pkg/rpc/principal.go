@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/pki"
 	"github.com/outbound-events/outbound/pkg/secret"
 )
 
@@ -51,7 +52,7 @@ type Principal struct {
 	Role Role
 	// Name is who it is, as revisions and replays name the actor: a user's name, `token <id>`, or `admin` for the admin token.
 	Name string
-	// Service is which one, for RoleService: see ServiceNames.
+	// Service is which one, for RoleService: see pki.ServiceNames.
 	Service string
 	// Appliance is its id, for RoleAppliance.
 	Appliance string
@@ -118,11 +119,11 @@ func (t Tokens) Authenticate(_ context.Context, token string) (Principal, error)
 		return Principal{Role: RoleAdmin, Name: "admin"}, nil
 	case t.Service != "" && secret.Equal(token, t.Service):
 		if t.Console == "" && !t.Narrow {
-			return Principal{Role: RoleService, Service: ServiceAny}, nil
+			return Principal{Role: RoleService, Service: pki.ServiceAny}, nil
 		}
-		return Principal{Role: RoleService, Service: ServiceShared}, nil
+		return Principal{Role: RoleService, Service: pki.ServiceShared}, nil
 	case t.Console != "" && secret.Equal(token, t.Console):
-		return Principal{Role: RoleService, Service: ServiceConsole}, nil
+		return Principal{Role: RoleService, Service: pki.ServiceConsole}, nil
 	default:
 		return Principal{}, ErrUnknownToken
 	}

@@ -55,7 +55,7 @@ func secure(t *testing.T, tokens rpc.Tokens, register func(grpc.ServiceRegistrar
 		t.Fatal(err)
 	}
 	server := rpc.NewServer(rpc.ServerOptions{Authenticator: tokens, Logger: slog.New(slog.DiscardHandler),
-		TLS: certified(t, s.issuer, s.ca, rpc.ServiceConfig).Server()})
+		TLS: certified(t, s.issuer, s.ca, pki.ServiceConfig).Server()})
 	register(server)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -79,7 +79,7 @@ func secure(t *testing.T, tokens rpc.Tokens, register func(grpc.ServiceRegistrar
 func (s *secured) as(service, token string) *grpc.ClientConn {
 	s.t.Helper()
 	f := certified(s.t, s.issuer, s.ca, service)
-	c := f.Client(s.address, rpc.ServiceConfig)
+	c := f.Client(s.address, pki.ServiceConfig)
 	if service == "" {
 		c.GetClientCertificate = nil
 	}
@@ -112,7 +112,7 @@ func needs(service string) []string {
 func TestAServiceCallsWhatItNeedsAndNothingElse(t *testing.T) {
 	s := secure(t, rpc.Tokens{Admin: "a", Service: "s", Narrow: true}, everything)
 	n, wrong := 0, 0
-	for _, service := range append(rpc.ServiceNames(), "stranger") {
+	for _, service := range append(pki.ServiceNames(), "stranger") {
 		// The service token makes no other service of who has a certificate.
 		for _, token := range []string{"", "s"} {
 			conn := s.as(service, token)
@@ -145,10 +145,10 @@ func TestOnlyTheConsoleActsForUsers(t *testing.T) {
 		}
 		return err
 	}
-	for _, service := range rpc.ServiceNames() {
+	for _, service := range pki.ServiceNames() {
 		for _, token := range []string{"", "s"} {
 			err := acts(s.as(service, token))
-			if want := service == rpc.ServiceConsole; (err == nil) != want || !want && status.Code(err) != codes.PermissionDenied {
+			if want := service == pki.ServiceConsole; (err == nil) != want || !want && status.Code(err) != codes.PermissionDenied {
 				t.Errorf("%s with the token %q acts: %v", service, token, err)
 			}
 		}
@@ -169,8 +169,8 @@ func TestOnlyTheConsoleActsForUsers(t *testing.T) {
 
 func TestACertificateOfAnotherInstallationIsNobodys(t *testing.T) {
 	s, other := secure(t, rpc.Tokens{}, everything), secure(t, rpc.Tokens{}, everything)
-	c := certified(t, s.issuer, s.ca, rpc.ServiceConsole).Client(s.address, rpc.ServiceConfig)
-	c.GetClientCertificate = certified(t, other.issuer, other.ca, rpc.ServiceConsole).Client(s.address, rpc.ServiceConfig).GetClientCertificate
+	c := certified(t, s.issuer, s.ca, pki.ServiceConsole).Client(s.address, pki.ServiceConfig)
+	c.GetClientCertificate = certified(t, other.issuer, other.ca, pki.ServiceConsole).Client(s.address, pki.ServiceConfig).GetClientCertificate
 	conn, err := rpc.Dial(s.address, "", rpc.WithTLS(c))
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +224,7 @@ func table(t *testing.T) string {
 			}
 		}
 		var services []string
-		for _, name := range append(rpc.ServiceNames(), rpc.ServiceShared) {
+		for _, name := range append(pki.ServiceNames(), pki.ServiceShared) {
 			if rule.AllowsService(name) {
 				services = append(services, name)
 			}

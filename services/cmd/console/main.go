@@ -10,8 +10,8 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/logkey"
+	"github.com/outbound-events/outbound/pkg/pki"
 	"github.com/outbound-events/outbound/pkg/process"
-	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/session"
 	"github.com/outbound-events/outbound/pkg/throttle"
@@ -65,8 +65,8 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	deps := console.Deps{
-		Config: bare.Config, Ingest: bare.Ingest, History: bare.History, Listener: p.TakeHTTP(), TLS: p.Secure(), Ops: p.Ops(), Logger: p.Telemetry.Logger,
-		Version: process.Version(), FirstStart: func(link string) {
+		Config: bare.Config, Ingest: bare.Ingest, History: bare.History, Listener: p.TakeHTTP(), TLS: p.Secure(), Ops: p.Ops(),
+		Logger: p.Telemetry.Logger, Version: process.Version(), FirstStart: func(link string) {
 			p.Telemetry.Logger.Warn("no users yet: create the first admin with this link, which works once and until this process stops",
 				logkey.Link, link)
 		},
@@ -117,7 +117,7 @@ func reach(o options, dial func(target, service string) (*grpc.ClientConn, error
 	for _, x := range []struct {
 		to              *grpc.ClientConnInterface
 		target, service string
-	}{{&n.Config, o.Config, rpc.ServiceConfig}, {&n.Ingest, o.Ingest, rpc.ServiceIngest}, {&n.History, o.History, rpc.ServiceHistory}} {
+	}{{&n.Config, o.Config, pki.ServiceConfig}, {&n.Ingest, o.Ingest, pki.ServiceIngest}, {&n.History, o.History, pki.ServiceHistory}} {
 		conn, err := dial(x.target, x.service)
 		if err != nil {
 			return n, err

@@ -51,7 +51,8 @@ func addRunFlags(f *pflag.FlagSet, flags *allinone.Options, file *string) {
 	f.StringVar(&flags.HTTP, "http", d.HTTP, "listen address of the REST API and the console; port 0 picks a free port")
 	f.StringVar(&flags.GRPC, "grpc", d.GRPC, "listen address of the gRPC API; port 0 picks a free port")
 	f.StringVar(&flags.NATS, "nats", d.NATS, "listen address for appliances (NATS); port 0 picks a free port")
-	f.StringVar((*string)(&flags.TLS), "tls", string(d.TLS), "TLS of the three listeners: off, auto (a local authority in the data directory) or files")
+	f.StringVar((*string)(&flags.TLS), "tls", string(d.TLS),
+		"TLS of the three listeners: off, auto (a local authority in the data directory) or files")
 	f.StringVar(&flags.TLSCert, "tls-cert", "", "certificate (PEM) for --tls files; read again when it changes")
 	f.StringVar(&flags.TLSKey, "tls-key", "", "private key (PEM) of --tls-cert")
 	f.StringArrayVar(&flags.TLSHosts, "tls-host", nil, "additional name or address that the certificate of --tls auto is for; may be repeated")

@@ -82,5 +82,5 @@ func (p *Process) dialConfig(target string) (*grpc.ClientConn, error) {
 	if p.tls.Proves() {
 		token = ""
 	}
-	return p.Dial(target, rpc.ServiceConfig, token)
+	return p.Dial(target, pki.ServiceConfig, token)
 }
