@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/outbound-events/outbound/pkg/pki"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -214,8 +215,9 @@ const (
 func table(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString("| method | roles | services, as themselves |\n|---|---|---|\n")
-	rules := rpc.Rules()
-	for _, m := range methods(t) {
+	rules, all := rpc.Rules(), methods(t)
+	slices.SortFunc(all, func(x, y protoreflect.MethodDescriptor) int { return strings.Compare(fullMethod(x), fullMethod(y)) })
+	for _, m := range all {
 		rule := rules[fullMethod(m)]
 		var roles []string
 		for _, r := range []rpc.Role{rpc.RoleViewer, rpc.RoleOperator, rpc.RoleAdmin, rpc.RoleAppliance} {

@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/pki"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/telemetry"
+	"github.com/outbound-events/outbound/services/internal/setup"
 )
 
 // TLS says where the certificate of the listeners comes from.
@@ -54,6 +55,10 @@ func (o *Options) checkTLS(f *process.Faults) {
 		return
 	}
 	t := process.Transport{TLS: o.TLS != TLSOff, Insecure: o.Insecure, Remedy: "use --tls auto"}
+	metrics := process.Transport{Insecure: o.Insecure, Remedy: setup.MetricsRemedy}
+	if err := metrics.Check(o.Telemetry.Metrics); o.Telemetry.Metrics != "" && err != nil {
+		f.Add("telemetry.metrics (--metrics)", "%v", err)
+	}
 	for _, x := range o.listeners() {
 		if err := t.Check(x.address); err != nil && checkAddress(x.address) == nil {
 			f.Add(x.path+" (--"+x.path+")", "%v", err)

@@ -31,8 +31,8 @@ func certificatesMake(env *command.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "make",
 		Short: "Make a local authority and a certificate for each service, and renew what expires",
-		Long: "Make writes a certificate authority into DIR/ca, and for each service, nats and redis a folder in DIR with tls.crt, tls.key and\n" +
-			"ca.crt. The certificate of a service is its identity. It is for localhost, the name of the service and each --host.\n\n" +
+		Long: "Make writes a certificate authority into DIR/ca, and for each service, nats and redis a folder in DIR with tls.crt,\n" +
+			"tls.key and ca.crt. The certificate of a service is its identity. It is for localhost, the name of the service and each --host.\n\n" +
 			"Run it again to renew: it keeps what is valid for more than a third of its life, and the authority's key. The services read their\n" +
 			"files again by themselves; nats-server does so on a reload.",
 		Example: "  outbound certificates make --dir deploy/secrets/tls\n  outbound certificates make --dir tls --host outbound.example.com",

@@ -58,6 +58,7 @@ func addRunFlags(f *pflag.FlagSet, flags *allinone.Options, file *string) {
 	f.StringArrayVar(&flags.TLSHosts, "tls-host", nil, "additional name or address that the certificate of --tls auto is for; may be repeated")
 	f.BoolVar(&flags.Insecure, "insecure", false, "allow listeners without TLS that other hosts can reach")
 	f.StringVar(file, "options", os.Getenv("OUTBOUND_OPTIONS"), "options file (YAML)")
+	f.StringVar(&flags.Telemetry.Metrics, "metrics", "", "separate listen address of /metrics; empty: beside the REST API, on loopback only")
 	f.StringVar((*string)(&flags.URLPolicy), "url-policy", string(d.URLPolicy), "URLs allowed for HTTP recipients: https, https-443 or any")
 	f.StringArrayVar(&flags.AllowEgress, "allow-egress", nil,
 		"additional address range (CIDR) that the HTTP sender may connect to; may be repeated")
@@ -83,6 +84,7 @@ func load(set *pflag.FlagSet, flags allinone.Options, file string) (allinone.Opt
 		"url-policy":   func() { o.URLPolicy = flags.URLPolicy },
 		"allow-egress": func() { o.AllowEgress = flags.AllowEgress },
 		"sync":         func() { o.Sync = flags.Sync },
+		"metrics":      func() { o.Telemetry.Metrics = flags.Telemetry.Metrics },
 	} {
 		if set.Changed(name) {
 			put()

@@ -33,7 +33,14 @@ func (o Front) validate(f *process.Faults) {
 	f.Within("telemetry", o.Telemetry.Validate())
 	f.Within("tls", o.TLS.Validate())
 	o.checkListen(f, "http", o.HTTP)
+	metrics := process.Transport{Insecure: o.Insecure, Remedy: MetricsRemedy}
+	if err := metrics.Check(o.Telemetry.Metrics); o.Telemetry.Metrics != "" && err != nil {
+		f.Add("telemetry.metrics", "%v", err)
+	}
 }
+
+// MetricsRemedy is what there is instead of a listener of metrics that other hosts can reach: that listener has no TLS.
+const MetricsRemedy = "leave it out and set telemetry.metricsTokenFile, so that the HTTP listener answers /metrics with TLS"
 
 // checkListen refuses an address that other hosts can reach in plain text.
 func (o Front) checkListen(f *process.Faults, path, address string) {
