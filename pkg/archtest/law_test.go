@@ -11,7 +11,7 @@ import (
 var (
 	domain   = []string{"pkg/event", "pkg/recipient/...", "pkg/delivery/...", "pkg/render", "pkg/health", "pkg/settings"}
 	library  = []string{"pkg/spelling", "pkg/notice", "pkg/yamlstream", "pkg/logkey", "pkg/certificate", "pkg/trust"}
-	platform = []string{"pkg/process", "pkg/telemetry", "pkg/secret"}
+	platform = []string{"pkg/process", "pkg/telemetry", "pkg/secret", "pkg/pki"}
 	adapters = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/...",
 		"pkg/mime", "pkg/token", "pkg/session", "pkg/deliverytelemetry"}
 	testSupport = []string{"pkg/archtest", "pkg/bustest", "pkg/waittest", "pkg/redistest", "pkg/smtptest", "pkg/golden", "pkg/dnstest",

@@ -62,8 +62,8 @@ func personOf(ctx context.Context, p Principal) (Principal, error) {
 	if len(names) == 0 && len(roles) == 0 {
 		return p, nil
 	}
-	if p.Role != RoleService {
-		return Principal{}, status.Errorf(codes.PermissionDenied, "a token with the role %s can't act for other users", p.Role)
+	if !p.acts() {
+		return Principal{}, status.Errorf(codes.PermissionDenied, "%s can't act for other users", p.called())
 	}
 	if len(names) != 1 || len(roles) != 1 || !personName(names[0]) {
 		return Principal{}, status.Error(codes.InvalidArgument, "a call on behalf of a user needs exactly one name and one role")

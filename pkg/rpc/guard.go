@@ -122,30 +122,48 @@ func (g *interceptors) admit(ctx context.Context, method string) (context.Contex
 	if rule.Open {
 		return ctx, nil
 	}
-	token, ok := bearer(ctx)
-	if !ok {
-		return nil, status.Error(codes.Unauthenticated, "no token: send the header Authorization: Bearer <token>")
-	}
-	p, err := g.auth.Authenticate(ctx, token)
+	p, err := g.identify(ctx)
 	if err == nil {
 		if p, err = personOf(ctx, p); err != nil {
 			return nil, err
 		}
 	}
 	switch {
+	case errors.Is(err, errNoToken):
+		return nil, status.Error(codes.Unauthenticated, errNoToken.Error())
 	case errors.Is(err, ErrUnknownToken):
 		return nil, status.Error(codes.Unauthenticated, "the token is not valid: it may have been rotated or revoked")
 	case err != nil:
 		g.log.Warn("token not verified", telemetry.KeyMethod, method, telemetry.KeyError, err.Error())
 		return nil, Unavailable("tokens can't be verified at the moment: try again")
-	case !rule.Allows(p.Role):
-		return nil, status.Error(codes.PermissionDenied, refusal(p.Role, rule, method))
+	case !rule.admits(p):
+		return nil, status.Error(codes.PermissionDenied, refusal(p, rule, method))
 	}
 	return WithPrincipal(ctx, p), nil
 }
 
+var errNoToken = errors.New("no token: send the header Authorization: Bearer <token>")
+
+// identify is who calls: the holder of the token, or the service whose certificate the caller holds. A token of services does not make
+// another service of who has a certificate.
+func (g *interceptors) identify(ctx context.Context) (Principal, error) {
+	token, ok := bearer(ctx)
+	service, proved := peerService(ctx)
+	switch {
+	case !ok && proved:
+		return Principal{Role: RoleService, Service: service}, nil
+	case !ok:
+		return Principal{}, errNoToken
+	}
+	p, err := g.auth.Authenticate(ctx, token)
+	if err == nil && proved && p.Role == RoleService {
+		p.Service = service
+	}
+	return p, err
+}
+
 // refusal says who may do what a caller may not.
-func refusal(who Role, rule Rule, method string) string {
+func refusal(who Principal, rule Rule, method string) string {
 	takes := "nobody"
 	for _, least := range []Role{RoleViewer, RoleOperator, RoleAdmin, RoleAppliance, RoleService} {
 		if rule.Allows(least) {
@@ -153,7 +171,10 @@ func refusal(who Role, rule Rule, method string) string {
 			break
 		}
 	}
-	return fmt.Sprintf("the role %s can't call %s: it requires %s", who, strings.TrimPrefix(method, "/outbound.v1."), takes)
+	if who.Role == RoleService && rule.Allows(RoleService) {
+		takes = "one of the services " + strings.Join(rule.Services, ", ")
+	}
+	return fmt.Sprintf("%s can't call %s: it requires %s", who.called(), strings.TrimPrefix(method, "/outbound.v1."), takes)
 }
 
 // bearer is the token in the call's header.

@@ -4,6 +4,7 @@ package rpc
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,6 +38,9 @@ type ServerOptions struct {
 	Stop <-chan struct{}
 	// Health answers the health questions. Nil: always serving.
 	Health *health.Server
+	// TLS is spoken with callers from the network, not with those in this process. A caller with a verified certificate of a service is that
+	// service. Nil: plain text.
+	TLS *tls.Config
 	// MaxMessage is the most bytes a request may have. 0: 4 MiB.
 	MaxMessage int
 	// Limits are how much callers may use. Zero: the defaults.
@@ -70,6 +74,7 @@ func NewServer(o ServerOptions) *grpc.Server {
 	}
 	g := newInterceptors(o)
 	s := grpc.NewServer(
+		grpc.Creds(serverCredentials(o.TLS)),
 		// Beside the number of calls this bounds how many of them run that were reset at once (CVE-2023-44487).
 		grpc.MaxConcurrentStreams(uint32(o.Limits.StreamsPerConnection)),
 		grpc.ConnectionTimeout(handshakeTimeout),

@@ -38,6 +38,15 @@ type Options struct {
 	Connections process.ConnectionLimits `yaml:",inline"`
 	// Limits are how much of REST and gRPC one caller may use.
 	Limits quota.Options `yaml:"limits"`
+	// TLS says where the certificate of these listeners comes from: off, auto (a local authority in the data folder) or files.
+	TLS TLS `yaml:"tls"`
+	// TLSCert and TLSKey are the files with TLSFiles.
+	TLSCert string `yaml:"tlsCert"`
+	TLSKey  string `yaml:"tlsKey"`
+	// TLSHosts are names and addresses that the certificate is for with TLSAuto, beside those of this host.
+	TLSHosts []string `yaml:"tlsHosts"`
+	// Insecure allows listeners in plain text that other hosts can reach.
+	Insecure bool `yaml:"insecure"`
 	// URLPolicy says which URLs HTTP recipients may have: https, https-443 or any.
 	URLPolicy recipient.URLPolicy `yaml:"urlPolicy"`
 	// AllowEgress opens address prefixes (CIDR) to the HTTP sender beside public addresses.
@@ -72,7 +81,7 @@ const (
 // DefaultOptions listens on loopback, keeps its data under .data and syncs always.
 func DefaultOptions() Options {
 	return Options{
-		Data: ".data", HTTP: "127.0.0.1:8080", GRPC: "127.0.0.1:7070", NATS: "127.0.0.1:4222",
+		Data: ".data", HTTP: "127.0.0.1:8080", GRPC: "127.0.0.1:7070", NATS: "127.0.0.1:4222", TLS: TLSOff,
 		NATSConnections: 1000, NATSSubscriptions: 1000, Connections: process.DefaultConnectionLimits(), Limits: quota.DefaultOptions(),
 		URLPolicy: recipient.HTTPSOnly, Sync: SyncAlways, Streams: bus.DefaultStreamOptions(), Telemetry: telemetry.DefaultOptions(),
 		Ingest: ingest.DefaultOptions(), Config: config.DefaultOptions(), HTTPSender: httpsender.DefaultOptions(),
@@ -87,11 +96,12 @@ func (o *Options) Validate() error {
 	if o.Data == "" {
 		f.Add("data (--data)", "is missing: set it to a directory")
 	}
-	for _, x := range []struct{ path, address string }{{"http", o.HTTP}, {"grpc", o.GRPC}, {"nats", o.NATS}} {
+	for _, x := range o.listeners() {
 		if err := checkAddress(x.address); err != nil {
 			f.Add(x.path+" (--"+x.path+")", "%v", err)
 		}
 	}
+	o.checkTLS(&f)
 	// These options apply to several services; errors name them once, so the services are checked without a faulty one.
 	settings, sender, streams := o.Config, o.HTTPSender, o.Streams
 	if _, err := recipient.ParseURLPolicy(string(o.URLPolicy)); err != nil {

@@ -131,7 +131,11 @@ func (r *runtime) takeIn(ctx context.Context) (*ingest.Service, error) {
 
 // own are the addresses of this process, which are never posted to.
 func (r *runtime) own() []string {
-	return []string{r.http.Addr().String(), r.grpc.Addr().String(), r.broker.Addr()}
+	own := []string{r.http.Addr().String(), r.grpc.Addr().String(), r.broker.Addr()}
+	if metrics := r.telemetry.MetricsAddr(); metrics != "" {
+		own = append(own, metrics)
+	}
+	return own
 }
 
 // senders makes both senders, each with a connection of its own.
@@ -163,7 +167,7 @@ func (r *runtime) senders(ctx context.Context) error {
 func (r *runtime) serve(settings *config.Service, past *history.Service, intake *ingest.Service) {
 	tokens := rpc.Authenticators{r.secrets.tokens, ingest.NewApplianceTokens(r.watch), settings.Tokens()}
 	o := rpc.ServerOptions{Authenticator: tokens, Logger: r.telemetry.Logger, Stop: r.stop, HandlerValidates: config.HandlerValidates(),
-		Limits: r.o.Limits}
+		Limits: r.o.Limits, TLS: r.tlsConfig()}
 	r.server, r.publish = rpc.NewServer(o), rpc.NewDirect(o)
 	settings.Register(r.server)
 	outboundv1.RegisterDeliveryServiceServer(r.server, past.Deliveries())
@@ -186,7 +190,7 @@ func (r *runtime) front(core *bus.Conn, intake *ingest.Service) error {
 		return err
 	}
 	r.onClose(func() { _ = conn.Close() })
-	signed, err := r.local.Dial(r.secrets.tokens.Service)
+	signed, err := r.local.Dial(r.secrets.tokens.Console)
 	if err != nil {
 		return err
 	}
@@ -199,7 +203,7 @@ func (r *runtime) front(core *bus.Conn, intake *ingest.Service) error {
 	web, err := console.New(r.o.Console, console.Deps{
 		Config: conn, Ingest: conn, History: conn, Publish: r.publish,
 		Signed: console.Neighbours{Config: signed, Ingest: signed, History: signed},
-		Ops:    ops, Listener: r.http, Logger: r.telemetry.Logger, Version: process.Version(), FirstStart: r.firstStart,
+		Ops:    ops, Listener: r.http, TLS: r.files != nil, Logger: r.telemetry.Logger, Version: process.Version(), FirstStart: r.firstStart,
 	})
 	if err != nil {
 		return err
@@ -223,7 +227,10 @@ func (s *Service) announce(ctx context.Context, r *runtime) error {
 		case <-tick.C:
 		}
 	}
-	e := Endpoints{HTTP: r.http.Addr().String(), GRPC: r.grpc.Addr().String(), NATS: r.broker.Addr()}
+	e, err := r.endpoints()
+	if err != nil {
+		return err
+	}
 	for said := false; ; said = true {
 		err := writeEndpoints(r.o.Data, e)
 		if err == nil {

@@ -62,8 +62,8 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 		Use:   "outbound",
 		Short: "Send appliance events to HTTP and email recipients",
 		Long: "Outbound sends appliance events to HTTP and email recipients.\n\n" +
-			"All commands except `run` and `restore` talk to a running Outbound server. Its address and the token come from --url and\n" +
-			"--token-file, from --data DIR (the data directory of a local server), or from OUTBOUND_URL and OUTBOUND_TOKEN.\n\n" +
+			"All commands except `run`, `restore` and `certificates` talk to a running Outbound server. Its address and the token come\n" +
+			"from --url and --token-file, from --data DIR (the data directory of a local server), or from OUTBOUND_URL and OUTBOUND_TOKEN.\n\n" +
 			"Exit codes: 0 success, 1 failure, 2 usage error, 3 not found, 4 conflict, 5 difference found by apply --exit-code.",
 		Version:       o.Version,
 		SilenceUsage:  true,
@@ -86,7 +86,7 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 		env.CompleteTree(c)
 		root.AddCommand(c)
 	}
-	root.AddCommand(backups.RestoreCommand(env), man(env), version(env))
+	root.AddCommand(backups.RestoreCommand(env), certificates(env), man(env), version(env))
 	addExamples(root)
 	return root
 }

@@ -27,7 +27,7 @@ import (
 type Options struct {
 	// MaxBody is the size limit of a request body. Events have a separate limit of 256 KiB.
 	MaxBody int64 `yaml:"maxBody"`
-	// PublicURL is the public URL of the console, e.g. https://outbound.example.com. Default: the listen address, over HTTP.
+	// PublicURL is the public URL of the console, e.g. https://outbound.example.com. Default: the listen address.
 	PublicURL string `yaml:"publicUrl"`
 	// TrustedProxies are the networks (CIDR) of the reverse proxies in front of the console. Only their X-Forwarded-For is used, to limit
 	// sign-in attempts per client. Default: none, so that the connected peer is the client.
@@ -76,13 +76,16 @@ func (o Options) Validate() error {
 }
 
 // base returns the public URL without a trailing slash.
-func (o Options) base(listens net.Addr) string {
+func (o Options) base(listens net.Addr, secure bool) string {
 	if o.PublicURL != "" {
 		return strings.TrimSuffix(o.PublicURL, "/")
 	}
 	host, port, err := net.SplitHostPort(listens.String())
 	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
 		host = "localhost"
+	}
+	if secure {
+		return "https://" + net.JoinHostPort(host, port)
 	}
 	return "http://" + net.JoinHostPort(host, port)
 }
@@ -104,6 +107,8 @@ type Deps struct {
 	Signed Neighbours
 	// Listener accepts the requests. Run closes it.
 	Listener net.Listener
+	// TLS says that Listener speaks it.
+	TLS bool
 	// Ops serves health, readiness and metrics of the process. New adds a check of each neighbour.
 	Ops process.Ops
 	// Store keeps the sessions, Limiter bounds sign-in attempts. Default: in memory.
@@ -147,7 +152,7 @@ func New(o Options, deps Deps) (*Service, error) {
 	if deps.Logger == nil {
 		deps.Logger = slog.Default()
 	}
-	s := &Service{listener: deps.Listener, stop: make(chan struct{}), announce: deps.FirstStart, base: o.base(deps.Listener.Addr())}
+	s := &Service{listener: deps.Listener, stop: make(chan struct{}), announce: deps.FirstStart, base: o.base(deps.Listener.Addr(), deps.TLS)}
 	if deps.Signed.complete() {
 		s.first = account.NewFirstStart(routes(deps.Signed))
 	}

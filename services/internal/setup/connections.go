@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"net"
 
@@ -15,4 +16,12 @@ func LimitConnections(l net.Listener, o process.ConnectionLimits, answer string,
 		log.Warn("connections refused: too many are open, see the options connections and connectionsPerAddress",
 			telemetry.KeyClient, address, logkey.Refused, count)
 	})
+}
+
+// Refusal is what an HTTP client is told whose connection is refused. With TLS it is nothing: no handshake has been made.
+func Refusal(c *tls.Config) string {
+	if c != nil {
+		return ""
+	}
+	return process.TooManyConnections
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/notice"
+	"github.com/outbound-events/outbound/pkg/pki"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
@@ -29,10 +30,14 @@ type Process struct {
 	// Notices are what this process has to say to those who run it.
 	Notices *notice.Board
 
-	http string
-	ops  net.Listener
 	// limits bound the connections of each listener.
-	limits    process.ConnectionLimits
+	limits process.ConnectionLimits
+	// files are the certificate of this process; nil without one.
+	files *pki.Files
+	tls   pki.Options
+
+	http      string
+	ops       net.Listener
 	tokenFile string
 	token     string
 	// presence is what pings are answered with.
@@ -53,11 +58,16 @@ func OpenFront(ctx context.Context, name string, o Front) (p *Process, err error
 	}
 	p.Notices = notice.NewBoard(p.Telemetry.Logger)
 	p.Defer(func() { _ = p.Telemetry.Shutdown(context.WithoutCancel(ctx)) })
+	if err = p.openTLS(ctx, o.TLS); err != nil {
+		p.Close()
+		return nil, err
+	}
 	if p.ops, err = process.Listen("http", o.HTTP); err != nil {
 		p.Close()
 		return nil, err
 	}
-	p.ops = LimitConnections(p.ops, o.Connections, process.TooManyConnections, p.Telemetry.Logger)
+	p.ops = LimitConnections(p.ops, o.Connections, Refusal(p.frontTLS()), p.Telemetry.Logger)
+	p.ops = pki.Listener(p.ops, p.frontTLS())
 	listener := p.ops
 	p.Defer(func() { _ = listener.Close() })
 	p.starting = process.ServeStarting(listener, p.Telemetry.MetricsHandler())
@@ -75,9 +85,10 @@ func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
 			p.Close()
 		}
 	}()
-	p.tokenFile = o.ServiceTokenFile
-	if p.token, err = secret.LoadToken(o.ServiceTokenFile); err != nil {
-		return nil, fmt.Errorf("serviceTokenFile: %w", err)
+	if p.tokenFile = o.ServiceTokenFile; p.tokenFile != "" {
+		if p.token, err = secret.LoadToken(o.ServiceTokenFile); err != nil {
+			return nil, fmt.Errorf("serviceTokenFile: %w", err)
+		}
 	}
 	o.NATS.Name, o.NATS.Clock = "outbound "+name, process.Clock()
 	o.NATS.Waiting = p.starting.Wait
@@ -147,19 +158,9 @@ func (p *Process) TakeHTTP() net.Listener {
 	return l
 }
 
-// Dial makes a client of another service, signed in as a service. Close ends it.
-func (p *Process) Dial(target string) (*grpc.ClientConn, error) {
-	conn, err := rpc.Dial(target, p.token)
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", target, err)
-	}
-	p.Defer(func() { _ = conn.Close() })
-	return conn, nil
-}
-
 // Config watches the configuration as a task of this process, and makes readiness wait for it.
 func (p *Process) Config(c Client, o configclient.Options) (*configclient.Client, error) {
-	conn, err := p.Dial(c.Config)
+	conn, err := p.dialConfig(c.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +203,7 @@ func (p *Process) Store(k storecheck.Keeper) *storecheck.Watcher {
 // connection whose calls wait for each other, and has no streams. more are asked for tokens that are neither the admin's nor the services'.
 func (p *Process) Serve(s Server, o rpc.ServerOptions, register func(grpc.ServiceRegistrar),
 	more ...rpc.Authenticator) (*rpc.Direct, error) {
-	tokens := rpc.FileTokens(s.AdminTokenFile, p.tokenFile)
+	tokens := rpc.FileTokens(s.AdminTokenFile, p.tokenFile).WithConsole(s.ConsoleTokenFile, p.tls.CAFile != "")
 	if err := tokens.Check(); err != nil {
 		return nil, err
 	}
@@ -214,6 +215,9 @@ func (p *Process) Serve(s Server, o rpc.ServerOptions, register func(grpc.Servic
 	stop := make(chan struct{})
 	o.Authenticator = append(rpc.Authenticators{tokens}, more...)
 	o.Logger, o.Stop, o.Limits = p.Telemetry.Logger, stop, s.Limits
+	if p.tls.Serves() {
+		o.TLS = p.files.Server()
+	}
 	srv, direct := rpc.NewServer(o), rpc.NewDirect(o)
 	register(srv)
 	register(direct)
