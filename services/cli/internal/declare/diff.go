@@ -33,7 +33,10 @@ type comparison struct {
 	secrets bool
 }
 
+// changes returns the fields that differ. The server wants secrets again with another address that they are sent to, so the declared ones
+// are written then.
 func (c comparison) changes() []change {
+	c.secrets = c.secrets || moves(c.want.ProtoReflect(), c.have.ProtoReflect(), c.mask)
 	var out []change
 	for _, path := range c.mask {
 		w, h := c.want.ProtoReflect(), c.have.ProtoReflect()

@@ -125,6 +125,7 @@ func checkHTTP(v *validation.Violations, r *outboundv1.Recipient, f checkInput) 
 	}
 	checkAuth(v, r, f, seen)
 	checkSigning(v, h, f)
+	checkMoved(v, h, f)
 	v.Addresses("http.contact.addresses", h.GetContact().GetAddresses())
 }
 
