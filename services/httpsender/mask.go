@@ -93,7 +93,7 @@ func secretsOf(h *recipient.HTTPTarget) []string {
 	}
 	add(h.Auth.Value)
 	for name, value := range h.Headers {
-		if credential.SecretHeader(name) {
+		if credential.SecretHeader(name, h.SecretHeaders...) {
 			add(value)
 		}
 	}

@@ -20,8 +20,12 @@ func secretWords() []string {
 // secretNames are names of query parameters that are secrets as a whole.
 func secretNames() []string { return []string{"sig", "code", "auth", "pass", "sas", "sign"} }
 
-// SecretHeader reports whether the value of a header is a secret by its name, in any case: Authorization, Cookie, X-Api-Key and the like.
-func SecretHeader(name string) bool {
+// SecretHeader reports whether the value of a header is a secret: one of those that are marked, or by its name, in any case:
+// Authorization, Cookie, X-Api-Key and the like.
+func SecretHeader(name string, marked ...string) bool {
+	if slices.ContainsFunc(marked, func(m string) bool { return strings.EqualFold(m, name) }) {
+		return true
+	}
 	words := wordsOf(name)
 	return slices.ContainsFunc(words, isSecretWord) || slices.Equal(words, []string{"x", "auth"})
 }

@@ -11,6 +11,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/outbound-events/outbound/pkg/configclient"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/cli/internal/output"
 	"github.com/outbound-events/outbound/services/cli/internal/resource"
 )
@@ -37,6 +39,9 @@ type comparison struct {
 // are written then.
 func (c comparison) changes() []change {
 	c.secrets = c.secrets || moves(c.want.ProtoReflect(), c.have.ProtoReflect(), c.mask)
+	if !c.secrets {
+		keepsConcealed(c.want, c.have)
+	}
 	var out []change
 	for _, path := range c.mask {
 		w, h := c.want.ProtoReflect(), c.have.ProtoReflect()
@@ -150,6 +155,9 @@ func text(fd protoreflect.FieldDescriptor, m protoreflect.Message) string {
 
 // redact hides secrets and removes the fields that only the server sets.
 func redact(m protoreflect.Message) {
+	if h, ok := m.Interface().(*outboundv1.HttpRecipient); ok {
+		configclient.Conceal(h)
+	}
 	fields := m.Descriptor().Fields()
 	for i := range fields.Len() {
 		fd := fields.Get(i)

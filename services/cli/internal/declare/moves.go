@@ -3,7 +3,11 @@ package declare
 import (
 	"strings"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 // addresses are the fields that say where secrets are sent.
@@ -33,6 +37,29 @@ func textAt(m protoreflect.Message, path string) string {
 	case more:
 		return textAt(m.Get(fd).Message(), rest)
 	default:
-		return m.Get(fd).String()
+		return credential.ConcealURL(m.Get(fd).String())
 	}
+}
+
+// keepsConcealed gives a declared recipient what is shown in place of secrets, where it can't be compared: those of headers and of the URL.
+// Then they stay as they are stored.
+func keepsConcealed(want, have proto.Message) {
+	w, h := httpOf(want), httpOf(have)
+	if w == nil || h == nil {
+		return
+	}
+	if strings.Contains(h.GetUrl(), credential.Concealed) && credential.ConcealURL(w.GetUrl()) == h.GetUrl() {
+		w.Url = h.GetUrl()
+	}
+	for name, value := range h.GetHeaders() {
+		if _, declared := w.GetHeaders()[name]; declared && value == credential.Concealed {
+			w.Headers[name] = value
+		}
+	}
+}
+
+// httpOf is the HTTP recipient that a message is; nil if it is none.
+func httpOf(m proto.Message) *outboundv1.HttpRecipient {
+	r, _ := m.(*outboundv1.Recipient)
+	return r.GetHttp()
 }

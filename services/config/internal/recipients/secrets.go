@@ -7,11 +7,20 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	"github.com/outbound-events/outbound/pkg/secret"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/config/internal/concealed"
 	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
+
+// visibleCopy returns a recipient as it is shown, with its concealed parts, so that a change that does not name them keeps them.
+func visibleCopy(r *outboundv1.Recipient) *outboundv1.Recipient {
+	out, _ := proto.Clone(r).(*outboundv1.Recipient)
+	configclient.Conceal(out.GetHttp())
+	return out
+}
 
 // sealedSecrets are the secrets of a recipient after a change.
 type sealedSecrets struct {
@@ -50,6 +59,15 @@ func sealSecrets(sealer *secret.Sealer, r *outboundv1.Recipient, old *outboundv1
 		k.Oauth2.ClientSecretSet, err = keep(&k.Oauth2.ClientSecret, credential.SecretOAuth2Client)
 	case *outboundv1.HttpAuth_ClientCertificate:
 		k.ClientCertificate.PrivateKeySet, err = keep(&k.ClientCertificate.PrivateKeyPem, credential.SecretClientKey)
+	}
+	if err != nil {
+		return c, err
+	}
+	if r.GetHttp() != nil {
+		err = concealed.Seal(r.GetHttp(), old, func(plain, path string) error {
+			_, err := keep(&plain, path)
+			return err
+		})
 	}
 	if err != nil {
 		return c, err

@@ -16,7 +16,8 @@ type Moved struct {
 	Stored func(path string) bool
 }
 
-func (to Moved) describe() string {
+// Describe says what a secret is stored for, and what to do.
+func (to Moved) Describe() string {
 	return fmt.Sprintf("is stored for %s, and this change would send it to %s: send it again in the same request, or remove it",
 		to.From, to.To)
 }
@@ -53,7 +54,7 @@ func (v *Violations) saidAgain(m protoreflect.Message, at paths, to Moved) {
 		switch {
 		case secretField(fd):
 			if m.Get(fd).String() == "" && to.Stored(p.stored) {
-				v.Add(p.shown, Missing, to.describe())
+				v.Add(p.shown, Missing, to.Describe())
 			}
 		case fd.Message() == nil || fd.IsMap() || !m.Has(fd):
 		case fd.IsList():
