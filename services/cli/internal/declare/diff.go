@@ -138,6 +138,12 @@ func text(fd protoreflect.FieldDescriptor, m protoreflect.Message) string {
 	case fd.HasPresence():
 		return "(none)"
 	}
+	if h, ok := m.Interface().(*outboundv1.HttpRecipient); ok {
+		// Which headers are secrets is said beside them.
+		shown, _ := proto.Clone(h).(*outboundv1.HttpRecipient)
+		configclient.Conceal(shown)
+		m = shown.ProtoReflect()
+	}
 	only := m.New()
 	only.Set(fd, m.Get(fd))
 	copied := proto.Clone(only.Interface())

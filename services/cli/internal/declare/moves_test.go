@@ -23,7 +23,9 @@ func TestConcealedSecretsStayAndDeclaredOnesGoAlongWithAnotherAddress(t *testing
 		"written": {fields: `url: "https://crm.example/?token=canary", headers: {X-A: "1", X-Api-Key: canary}`,
 			args: []string{"--write-secrets"}, want: []string{"http.headers", "http.url"}},
 		"another header": {fields: `headers: {X-A: "2", X-Api-Key: canary}`, want: []string{"http.headers"}},
-		"another path":   {fields: `url: "https://crm.example/2?token=canary"`, want: []string{"http.url"}},
+		"a header that is marked": {fields: `secretHeaders: [x-a], headers: {X-A: canary, X-Api-Key: "[redacted]"}`,
+			want: []string{"http.headers", "http.secretHeaders"}},
+		"another path": {fields: `url: "https://crm.example/2?token=canary"`, want: []string{"http.url"}},
 		"another host with its secrets": {
 			fields: `url: "https://other.example/?token=canary", headers: {X-A: "1", X-Api-Key: canary}, auth: {basic: {username: u, password: canary}}`,
 			want:   []string{"http.auth", "http.headers", "http.url"}},
