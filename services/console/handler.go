@@ -54,7 +54,7 @@ func newHandler(o Options, d Deps, methods account.SignInMethods, stop <-chan st
 	mux.Handle(eventhttp.Pattern, eventhttp.New(outboundv1.NewEventServiceClient(publish)))
 	mux.Handle("/v1/", rest)
 	mux.Handle("/", pages)
-	return withSecurityHeaders(mux), nil
+	return withSecurityHeaders(o, mux), nil
 }
 
 // newPages returns the handler of the console pages. Requests for other paths go to rest.
@@ -86,8 +86,14 @@ func content(kind string, body []byte) http.Handler {
 	})
 }
 
+// hsts makes browsers use HTTPS alone for this host, for a year (RFC 6797, 6.1).
+const hsts = "max-age=31536000"
+
 // withSecurityHeaders adds headers that restrict what browsers do with a response.
-func withSecurityHeaders(next http.Handler) http.Handler {
+func withSecurityHeaders(o Options, next http.Handler) http.Handler {
+	// Validate has checked the proxies.
+	proxies, _ := web.ParseProxies(o.TrustedProxies)
+	public := strings.HasPrefix(strings.ToLower(o.PublicURL), "https://")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
@@ -96,6 +102,10 @@ func withSecurityHeaders(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
+		if public || proxies.Secure(r) {
+			// A browser ignores it over HTTP (RFC 6797, 8.1), so that a publicUrl is enough to know.
+			h.Set("Strict-Transport-Security", hsts)
+		}
 		next.ServeHTTP(w, r)
 	})
 }
