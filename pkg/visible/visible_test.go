@@ -10,7 +10,9 @@ import (
 
 func TestInvisibleCharactersAreNamed(t *testing.T) {
 	tried := 0
-	for _, table := range []*unicode.RangeTable{unicode.Bidi_Control, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Variation_Selector} {
+	for _, table := range []*unicode.RangeTable{
+		unicode.Bidi_Control, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Variation_Selector,
+	} {
 		each(table, func(r rune) {
 			tried++
 			for _, name := range []string{"a" + string(r) + "b", string(r), "ab" + string(r)} {
@@ -42,7 +44,10 @@ func each(table *unicode.RangeTable, f func(r rune)) {
 }
 
 func TestNamesOfAllScriptsAreFine(t *testing.T) {
-	for _, name := range []string{"", "CRM", "Ünïté d’Été", "支持系统", "دعم العملاء", "תמיכה", "สนับสนุน", "ग्राहक सहायता", "⚠️ Alerts", "👩‍💻 on call", "a\u00a0b"} {
+	for _, name := range []string{
+		"", "CRM", "Ünïté d’Été", "支持系统", "دعم العملاء", "תמיכה", "สนับสนุน", "ग्राहक सहायता", "⚠️ Alerts",
+		"👩‍💻 on call", "a\u00a0b",
+	} {
 		if why := visible.Fault(name); why != "" {
 			t.Errorf("%q %s", name, why)
 		}

@@ -72,7 +72,7 @@ func TestNamesWithInvisibleCharactersAreRefused(t *testing.T) {
 		},
 		"event type": func(name string) error {
 			_, err := h.settings.CreateEventType(h.ctx(), &outboundv1.CreateEventTypeRequest{
-				EventType: &outboundv1.EventType{Id: "com.example.ended", DisplayName: name}})
+				EventType: &outboundv1.EventType{Id: "door_opened", DisplayName: name}})
 			return err
 		},
 		"relay": func(name string) error {

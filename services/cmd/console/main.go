@@ -65,8 +65,8 @@ func run(ctx context.Context, o options) error {
 	deps := console.Deps{
 		Config: bare.Config, Ingest: bare.Ingest, History: bare.History, Listener: p.TakeHTTP(), Ops: p.Ops(), Logger: p.Telemetry.Logger,
 		Version: process.Version(), FirstStart: func(link string) {
-			p.Telemetry.Logger.Warn("no users yet: create the first admin with this link, which works once and for an hour; a restart makes a new one",
-				logkey.Link, link)
+			p.Telemetry.Logger.Warn("no users yet: create the first admin with this link, which works once, for an hour; "+
+				"a restart makes a new one", logkey.Link, link)
 		},
 	}
 	if o.ServiceTokenFile != "" {

@@ -20,7 +20,9 @@ func TestCommonPasswordsAndWhatIsMadeOfThemAreGuessable(t *testing.T) {
 			t.Errorf("%q is accepted", p)
 		}
 	}
-	for _, p := range []string{"outbound1234", "Outb0und2026", "outboundoutbound", "ada.lovelace1", "lovelace2026", "L0velace!!!!", "adaada123456"} {
+	for _, p := range []string{
+		"outbound1234", "Outb0und2026", "outboundoutbound", "ada.lovelace1", "lovelace2026", "L0velace!!!!", "adaada123456",
+	} {
 		if l.Why(p, "outbound", "ada.lovelace", "Ada Lovelace") == "" {
 			t.Errorf("%q of ada.lovelace is accepted", p)
 		}

@@ -174,7 +174,8 @@ func (d signIn) setup(r *web.Request) error {
 	})
 }
 
-// createFirst creates the user of the form if the code is still valid, and uses the code up. Without a user, the form or the error says why.
+// createFirst creates the user of the form if the code is still valid, and uses the code up. Without a user, the form or the error says
+// why.
 func (d signIn) createFirst(r *web.Request, form *web.Form, code string) (*outboundv1.User, error) {
 	if form.Raw("password") != form.Raw("repeated") {
 		form.Add("repeated", "does not match the password")
