@@ -13,6 +13,7 @@ type Trail struct {
 	object    string
 	actor     string
 	action    string
+	denied    string
 }
 
 type trailKey struct{}
@@ -53,6 +54,16 @@ func (t *Trail) About(action, object, actor string) {
 	t.action, t.object, t.actor = or(action, t.action), or(object, t.object), or(actor, t.actor)
 }
 
+// Denied notes that what the call tells of was denied, and why.
+func (t *Trail) Denied(reason string) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.denied = or(reason, "denied")
+}
+
 func or(a, b string) string {
 	if a != "" {
 		return a
@@ -65,6 +76,9 @@ func (t *Trail) Fill(e *Entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e.Action, e.Object, e.Actor = or(t.action, e.Action), or(t.object, e.Object), or(t.actor, e.Actor)
+	if t.denied != "" {
+		e.Outcome, e.Reason = Denied, t.denied
+	}
 	if e.Object == "" && len(t.revisions) > 0 {
 		e.Object = t.revisions[0].Resource
 	}

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/outbound-events/outbound/pkg/audit"
 	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
@@ -30,6 +31,7 @@ type interceptors struct {
 	// broken says why requests cannot be validated; then none is let through.
 	broken error
 	stop   <-chan struct{}
+	audit  *Audit
 }
 
 func newInterceptors(o ServerOptions) *interceptors {
@@ -39,7 +41,7 @@ func newInterceptors(o ServerOptions) *interceptors {
 	if o.Authenticator == nil {
 		o.Authenticator = Tokens{}
 	}
-	g := &interceptors{auth: o.Authenticator, log: o.Logger, rules: Rules(), rows: o.Errors, exempt: o.HandlerValidates, stop: o.Stop}
+	g := &interceptors{auth: o.Authenticator, log: o.Logger, rules: Rules(), rows: o.Errors, exempt: o.HandlerValidates, stop: o.Stop, audit: o.Audit}
 	g.validate, g.broken = NewValidator()
 	return g
 }
@@ -51,14 +53,42 @@ func (g *interceptors) unary(ctx context.Context, req any, info *grpc.UnaryServe
 		ctx, cancel = context.WithTimeout(ctx, defaultDeadline)
 		defer cancel()
 	}
-	ctx, err = g.admit(ctx, info.FullMethod)
+	c := &call{method: info.FullMethod, rule: g.audit.rule(info.FullMethod), req: req}
+	ctx, err = g.enter(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	if err := g.check(info.FullMethod, req); err != nil {
+	if err = g.check(info.FullMethod, req); err == nil {
+		answer, err = handle(ctx, req)
+	}
+	if err != nil {
+		err = g.toStatus(info.FullMethod, nil, err)
+	}
+	if err = g.done(ctx, c, answer, err); err != nil {
 		return nil, err
 	}
-	return handle(ctx, req)
+	return answer, nil
+}
+
+// enter lets a call in, or says why not, which is audited. A change is not let in while it can't be audited.
+func (g *interceptors) enter(ctx context.Context, c *call) (context.Context, error) {
+	inside, err := g.admit(ctx, c.method)
+	switch {
+	case err != nil:
+		c.denied = outcome(err) == audit.Denied
+		if g.audit != nil && c.denied {
+			_ = g.done(ctx, c, nil, err)
+		}
+		return nil, err
+	case c.rule.Action == "" || !c.audited():
+		return inside, nil
+	case !c.rule.GoesOn:
+		if err := g.audit.Ready(inside); err != nil {
+			return nil, err
+		}
+	}
+	inside, c.trail = audit.WithTrail(inside)
+	return inside, nil
 }
 
 func (g *interceptors) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
@@ -66,11 +96,19 @@ func (g *interceptors) stream(srv any, ss grpc.ServerStream, info *grpc.StreamSe
 	ctx, cancel := context.WithCancelCause(ss.Context())
 	defer cancel(nil)
 	defer g.endWith(cancel)()
-	ctx, err = g.admit(ctx, info.FullMethod)
+	c := &call{method: info.FullMethod, rule: g.audit.rule(info.FullMethod)}
+	ctx, err = g.enter(ctx, c)
 	if err != nil {
 		return err
 	}
-	err = handle(srv, &guarded{ServerStream: ss, ctx: ctx, check: func(m any) error { return g.check(info.FullMethod, m) }})
+	err = handle(srv, &guarded{ServerStream: ss, ctx: ctx, check: func(m any) error {
+		c.req = m
+		return g.check(info.FullMethod, m)
+	}})
+	if err != nil {
+		err = g.toStatus(info.FullMethod, nil, err)
+	}
+	err = g.done(ctx, c, nil, err)
 	if errors.Is(context.Cause(ctx), errStopping) {
 		return Unavailable(errStopping.Error())
 	}

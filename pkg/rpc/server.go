@@ -35,6 +35,8 @@ type ServerOptions struct {
 	Stop <-chan struct{}
 	// Health answers the health questions. Nil: always serving.
 	Health *health.Server
+	// Audit writes calls to the audit log. Nil: none is written.
+	Audit *Audit
 	// MaxMessage is the most bytes a request may have. 0: 4 MiB.
 	MaxMessage int
 }

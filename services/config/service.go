@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/auditlog"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/filter"
 	"github.com/outbound-events/outbound/pkg/notice"
@@ -21,6 +22,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/secret"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/config/internal/access"
+	"github.com/outbound-events/outbound/services/config/internal/audits"
 	"github.com/outbound-events/outbound/services/config/internal/backups"
 	"github.com/outbound-events/outbound/services/config/internal/recipients"
 	"github.com/outbound-events/outbound/services/config/internal/reconcile"
@@ -97,6 +99,7 @@ type Service struct {
 	live      *resources
 	access    *access.Access
 	backups   *backups.Backups
+	audits    *audits.Audits
 	revisions *revisions.Revisions
 	tester    *recipients.Tester
 	previewer *recipients.Previewer
@@ -152,6 +155,9 @@ func (s *Service) wire() {
 	s.revisions = revisions.New(revisions.Deps{
 		RecipientsKV: s.recipientsKV, SettingsKV: s.settingsKV, Recipients: s.live.Recipients, Settings: s.live.Settings,
 	})
+	s.recipientsKV.OnApplied(s.revisions.Trail)
+	s.settingsKV.OnApplied(s.revisions.Trail)
+	s.audits = audits.New(audits.Deps{Log: auditlog.New(d.Bus), Notices: d.Notices, Logger: d.Logger})
 	s.tester = recipients.NewTester(recipients.TesterDeps{
 		Recipients: s.live.Recipients, Settings: s.live.Settings, Filters: s.filters, Bus: d.Bus, Publisher: d.Publisher, Logger: d.Logger,
 	})
@@ -172,7 +178,7 @@ func (s *Service) prechecker() recipients.Prechecker {
 	return recipients.EgressPrechecker{Guard: s.guard, Resolver: s.deps.Resolver, Proxied: s.options.Proxied}
 }
 
-// Register adds RecipientService, SettingsService, AccessService and BackupService to a server.
+// Register adds RecipientService, SettingsService, AccessService, BackupService and AuditService to a server.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	outboundv1.RegisterRecipientServiceServer(r, recipientServer{
 		Recipients: s.live.Recipients, Tester: s.tester, Previewer: s.previewer, RecipientFeed: s.recipientFeed, service: s,
@@ -182,6 +188,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	})
 	outboundv1.RegisterAccessServiceServer(r, accessServer{Access: s.access})
 	outboundv1.RegisterBackupServiceServer(r, s.backups)
+	outboundv1.RegisterAuditServiceServer(r, s.audits)
 }
 
 // Tokens authenticates API tokens by the settings that this service streams to the others.
@@ -196,6 +203,7 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { s.settingsFeed.Run(ctx) })
 	wg.Go(func() { s.reconciler.Run(ctx) })
 	wg.Go(func() { s.backlogLimiter.Run(ctx) })
+	wg.Go(func() { s.audits.Run(ctx) })
 	wg.Wait()
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/outbound-events/outbound/pkg/audit"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/rpc/eventhttp"
@@ -35,7 +36,7 @@ func ownPath(path string) bool {
 
 func newHandler(o Options, d Deps, methods account.SignInMethods, stop <-chan struct{}) (http.Handler, error) {
 	api := rpc.NewGatewayUntil(stop)
-	if err := rpc.RegisterGateway(context.Background(), api, routes(d.bare())); err != nil {
+	if err := rpc.RegisterGateway(context.Background(), api, d.routes(d.bare())); err != nil {
 		return nil, fmt.Errorf("register the REST routes: %w", err)
 	}
 	rest := bounded(o.MaxBody, onlyGET(api))
@@ -54,7 +55,7 @@ func newHandler(o Options, d Deps, methods account.SignInMethods, stop <-chan st
 	mux.Handle(eventhttp.Pattern, eventhttp.New(outboundv1.NewEventServiceClient(publish)))
 	mux.Handle("/v1/", rest)
 	mux.Handle("/", pages)
-	return withSecurityHeaders(o, mux), nil
+	return withOrigin(o, withSecurityHeaders(o, mux)), nil
 }
 
 // newPages returns the handler of the console pages. Requests for other paths go to rest.
@@ -62,11 +63,11 @@ func newPages(o Options, d Deps, methods account.SignInMethods, stop <-chan stru
 	// Validate has checked the proxies.
 	proxies, _ := web.ParseProxies(o.TrustedProxies)
 	w := web.Deps{
-		Bare: rpc.FailFast(routes(d.bare())), Sessions: session.New(d.Store, o.Session), Limiter: d.Limiter, Logger: d.Logger, Version: d.Version,
+		Bare: rpc.FailFast(d.routes(d.bare())), Sessions: session.New(d.Store, o.Session), Limiter: d.Limiter, Logger: d.Logger, Version: d.Version,
 		Proxies: proxies, Origin: strings.ToLower(strings.TrimSuffix(o.PublicURL, "/")), MaxBody: o.MaxBody, Stop: stop,
 	}
 	if d.Signed.complete() {
-		w.Service = rpc.FailFast(routes(d.Signed))
+		w.Service = rpc.FailFast(d.routes(d.Signed))
 	}
 	site, err := web.New(w)
 	if err != nil {
@@ -83,6 +84,22 @@ func content(kind string, body []byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", kind)
 		_, _ = w.Write(body)
+	})
+}
+
+// withOrigin notes where each request comes from, for the audit log.
+func withOrigin(o Options, next http.Handler) http.Handler {
+	// Validate has checked the proxies.
+	proxies, _ := web.ParseProxies(o.TrustedProxies)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from := audit.Origin{Address: proxies.Client(r), Agent: r.UserAgent(), Via: "console"}
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			from.Via = "rest"
+			if strings.HasPrefix(from.Agent, "outbound-cli/") {
+				from.Via = "cli"
+			}
+		}
+		next.ServeHTTP(w, r.WithContext(rpc.WithOrigin(r.Context(), from)))
 	})
 }
 

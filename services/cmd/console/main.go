@@ -74,6 +74,7 @@ func run(ctx context.Context, o options) error {
 		if err != nil {
 			return fmt.Errorf("serviceTokenFile: %w", err)
 		}
+		deps.ServiceToken = token
 		if deps.Signed, err = reach(p, o, token); err != nil {
 			return err
 		}

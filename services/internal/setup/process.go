@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/auditlog"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/storecheck"
 	"github.com/outbound-events/outbound/pkg/configclient"
@@ -210,6 +211,7 @@ func (p *Process) Serve(s Server, o rpc.ServerOptions, register func(grpc.Servic
 	stop := make(chan struct{})
 	o.Authenticator = append(rpc.Authenticators{tokens}, more...)
 	o.Logger, o.Stop = p.Telemetry.Logger, stop
+	o.Audit = rpc.NewAudit(auditlog.New(p.Bus), p.Telemetry.Logger)
 	srv := rpc.NewServer(o)
 	register(srv)
 	local := rpc.InProcess(srv)
