@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/auditlog"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/dnstest"
@@ -97,7 +98,7 @@ func (h *fixture) run(adapt ...func(*config.Options)) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: "admin", Service: "service"},
-		HandlerValidates: config.HandlerValidates(), Stop: ctx.Done()})
+		HandlerValidates: config.HandlerValidates(), Stop: ctx.Done(), Audit: rpc.NewAudit(auditlog.New(conn), nil)})
 	s.Register(server)
 	local := rpc.InProcess(server)
 	done := make(chan error, 1)

@@ -46,11 +46,17 @@ type Options struct {
 	// OrphanAge is how old a half-made change must be before it is cleaned up: a name without its recipient. It must be longer than a call
 	// and the clock skew between broker and service. Default 1m.
 	OrphanAge time.Duration `yaml:"orphanAge"`
+	// Audit says where entries of the audit log are sent on to.
+	Audit AuditOptions `yaml:"audit"`
 }
+
+// AuditOptions say where entries of the audit log are sent on to.
+type AuditOptions = audits.Options
 
 // DefaultOptions allows only https and reconciles every minute.
 func DefaultOptions() Options {
-	return Options{URLPolicy: string(recipient.HTTPSOnly), ReconcileEvery: time.Minute, OrphanAge: time.Minute}
+	return Options{URLPolicy: string(recipient.HTTPSOnly), ReconcileEvery: time.Minute, OrphanAge: time.Minute,
+		Audit: audits.DefaultOptions()}
 }
 
 // Validate reports all faults with their paths.
@@ -59,6 +65,7 @@ func (o Options) Validate() error {
 	_, err := recipient.ParseURLPolicy(o.URLPolicy)
 	f.Within("urlPolicy", err)
 	f.Within("", egress.ValidateRules(o.AllowEgress, o.OwnServices))
+	f.Within("audit", o.Audit.Validate())
 	if o.ReconcileEvery <= 0 {
 		f.Add("reconcileEvery", "must be more than 0, e.g. 1m")
 	}
@@ -139,6 +146,10 @@ func New(o Options, d Deps) (*Service, error) {
 		recipientsKV: store.NewKV(d.Bus, bus.BucketRecipients, d.Hold),
 		settingsKV:   store.NewKV(d.Bus, bus.BucketSettings, d.Hold),
 	}
+	s.audits, err = audits.New(audits.Deps{Log: auditlog.New(d.Bus), Notices: d.Notices, Logger: d.Logger, Options: o.Audit, Hold: d.Hold})
+	if err != nil {
+		return nil, fmt.Errorf("options of the config service: %w", err)
+	}
 	s.wire()
 	return s, nil
 }
@@ -157,7 +168,6 @@ func (s *Service) wire() {
 	})
 	s.recipientsKV.OnApplied(s.revisions.Trail)
 	s.settingsKV.OnApplied(s.revisions.Trail)
-	s.audits = audits.New(audits.Deps{Log: auditlog.New(d.Bus), Notices: d.Notices, Logger: d.Logger})
 	s.tester = recipients.NewTester(recipients.TesterDeps{
 		Recipients: s.live.Recipients, Settings: s.live.Settings, Filters: s.filters, Bus: d.Bus, Publisher: d.Publisher, Logger: d.Logger,
 	})

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -28,16 +29,27 @@ type Deps struct {
 	// Notices take that the log is nearly full. Nil: nobody is told.
 	Notices *notice.Board
 	Logger  *slog.Logger
+	// Options say where entries are sent on to.
+	Options Options
+	// Hold returns nil if this process, and no other, may send entries on now. Nil: there is no other.
+	Hold func(ctx context.Context) error
 }
 
 // Audits implements outboundv1.AuditServiceServer.
 type Audits struct {
 	outboundv1.UnimplementedAuditServiceServer
 	Deps
+	sinks map[string]sink
 }
 
-// New returns the service.
-func New(d Deps) *Audits { return &Audits{Deps: d} }
+// New returns the service. Its error is that of an option.
+func New(d Deps) (*Audits, error) {
+	to, err := sinks(d.Options)
+	if err != nil {
+		return nil, err
+	}
+	return &Audits{Deps: d, sinks: to}, nil
+}
 
 const (
 	// noteEvery is how often the end of the log is noted outside of it.
@@ -47,8 +59,14 @@ const (
 	noticeAudit = "audit"
 )
 
-// Run notes the end of the log outside of it, so that a verification knows whether entries at the end are missing, until ctx ends.
+// Run notes the end of the log outside of it, so that a verification knows whether entries at the end are missing, and sends entries on, until ctx
+// ends.
 func (s *Audits) Run(ctx context.Context) {
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	for name, to := range s.sinks {
+		sending.Go(func() { forwarder{name: name, log: s.Log, to: to, notices: s.Notices, hold: s.Hold}.run(ctx) })
+	}
 	for ctx.Err() == nil {
 		if _, err := s.Log.Note(ctx); err != nil && ctx.Err() == nil {
 			s.Logger.DebugContext(ctx, "the end of the audit log was not noted, retrying", telemetry.KeyError, err.Error())
