@@ -3,13 +3,12 @@ package rpc
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"log/slog"
+	"net"
 	"strings"
-	"sync"
-	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -17,124 +16,8 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/outbound-events/outbound/pkg/audit"
-	"github.com/outbound-events/outbound/pkg/telemetry"
+	"github.com/outbound-events/outbound/pkg/rpc/audited"
 )
-
-// AuditLog stores entries.
-type AuditLog interface {
-	// Ready is why no entry can be stored now; nil: one can.
-	Ready(ctx context.Context) error
-	// Append stores an entry.
-	Append(ctx context.Context, e audit.Entry) (audit.Stored, error)
-	// Fill is the part of the log that is used, from 0 to 1.
-	Fill(ctx context.Context) (float64, error)
-}
-
-// Audit writes calls to the audit log. One serves all servers of a process.
-type Audit struct {
-	log    AuditLog
-	logger *slog.Logger
-	rules  map[string]AuditRule
-
-	mu sync.Mutex
-	// pending are entries of what was done that could not be stored yet. Nothing is changed meanwhile.
-	pending []audit.Entry
-	// failures bound the entries of denied and refused calls, leftOut counts those that were left out.
-	failures failures
-	leftOut  uint64
-}
-
-// NewAudit returns what writes to a log. Nil logger: the process's default.
-func NewAudit(log AuditLog, logger *slog.Logger) *Audit {
-	if logger == nil {
-		logger = slog.Default()
-	}
-	return &Audit{log: log, logger: logger, rules: AuditRules(), failures: failures{of: map[string]*turns{}}}
-}
-
-// rule is that of a method. One that is not declared is audited under its own name.
-func (a *Audit) rule(method string) AuditRule {
-	if a == nil {
-		return AuditRule{}
-	}
-	r, ok := a.rules[method]
-	if !ok {
-		r = AuditRule{Action: strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(method, "/outbound.v1."), "/", "."))}
-	}
-	return r
-}
-
-// notAudited is the reason of a change that is refused because it can't be audited.
-const reasonNotAudited = "NOT_AUDITED"
-
-// auditTimeout bounds what is written after a call.
-const auditTimeout = 5 * time.Second
-
-// Ready is why no change can be made now: its entry could not be stored.
-func (a *Audit) Ready(ctx context.Context) error {
-	if a == nil {
-		return nil
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for len(a.pending) > 0 {
-		if _, err := a.log.Append(ctx, a.pending[0]); err != nil {
-			return notAuditable(err)
-		}
-		a.pending = a.pending[1:]
-	}
-	if err := a.log.Ready(ctx); err != nil {
-		return notAuditable(err)
-	}
-	return nil
-}
-
-func notAuditable(err error) error {
-	return UnavailableFor(reasonNotAudited, fmt.Sprintf("nothing was changed, because it could not be audited: %v. Reading and deliveries go "+
-		"on. If the audit log is full, raise streams.auditMaxBytes and restart", err))
-}
-
-// Record writes an entry of something that was done. If it can't be stored, the error says so, and nothing is changed until it is.
-func (a *Audit) Record(ctx context.Context, e audit.Entry) error {
-	if a == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
-	defer cancel()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	e.LeftOut = a.leftOut
-	_, err := a.log.Append(ctx, e)
-	if err == nil {
-		a.leftOut = 0
-		return nil
-	}
-	e.LeftOut = 0
-	a.logger.ErrorContext(ctx, "audit entry not stored, retrying", telemetry.KeyMethod, e.Action, telemetry.KeyError, err.Error())
-	a.pending = append(a.pending, e)
-	return UnavailableFor(reasonNotAudited, fmt.Sprintf("it was done, but its audit entry could not be stored: %v. Nothing else is changed "+
-		"until it is", err))
-}
-
-// tell writes an entry of a call that was denied or refused, unless there are too many. Their number is told with the next entry.
-func (a *Audit) tell(ctx context.Context, e audit.Entry) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
-	defer cancel()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	fill, err := a.log.Fill(ctx)
-	if err != nil || fill > failureFill || !a.failures.take(e.Address, time.Now()) {
-		a.leftOut++
-		return
-	}
-	e.LeftOut = a.leftOut
-	if _, err := a.log.Append(ctx, e); err != nil {
-		a.leftOut++
-		a.logger.WarnContext(ctx, "audit entry of a refused call not stored", telemetry.KeyMethod, e.Action, telemetry.KeyError, err.Error())
-		return
-	}
-	a.leftOut = 0
-}
 
 // done writes the entry of a call that has ended, and returns the error that its caller gets.
 func (g *interceptors) done(ctx context.Context, c *call, answer any, err error) error {
@@ -148,7 +31,7 @@ func (g *interceptors) done(ctx context.Context, c *call, answer any, err error)
 			return failed
 		}
 	default:
-		g.audit.tell(ctx, e)
+		g.audit.Tell(ctx, e)
 	}
 	return err
 }
@@ -156,7 +39,7 @@ func (g *interceptors) done(ctx context.Context, c *call, answer any, err error)
 // call is a call on its way.
 type call struct {
 	method string
-	rule   AuditRule
+	rule   audited.Rule
 	req    any
 	trail  *audit.Trail
 	// denied says that the caller was not let in.
@@ -326,50 +209,20 @@ func redact(m protoreflect.Message) {
 	})
 }
 
-// The bounds of entries of denied and refused calls: from one address 30 at once and 4 a minute, from all 200 at once and 20 a minute;
-// and none when the log is half full, so that they never keep a change out.
-const (
-	failuresOfOne = 30
-	failuresOfAll = 200
-	everyOfOne    = 15 * time.Second
-	everyOfAll    = 3 * time.Second
-	failureFill   = 0.5
-	// maxAddresses bounds the memory for addresses.
-	maxAddresses = 4096
-)
+const viaGRPC = "grpc"
 
-// turns is a bucket of tokens.
-type turns struct {
-	left float64
-	at   time.Time
-}
-
-func (t *turns) refill(now time.Time, most int, every time.Duration) {
-	t.left = min(float64(most), t.left+float64(now.Sub(t.at))/float64(every))
-	t.at = now
-}
-
-// failures bound entries by address.
-type failures struct {
-	all turns
-	of  map[string]*turns
-}
-
-func (f *failures) take(address string, now time.Time) bool {
-	f.all.refill(now, failuresOfAll, everyOfAll)
-	one := f.of[address]
-	if one == nil {
-		if len(f.of) >= maxAddresses {
-			clear(f.of)
+// origin returns where a call came from: what the console says of it, else the peer.
+func (g *interceptors) origin(ctx context.Context) audit.Origin {
+	if o, proof, ok := audited.Said(ctx); ok {
+		if p, err := g.auth.Authenticate(ctx, proof); err == nil && p.Role == RoleService {
+			return o
 		}
-		one = &turns{left: failuresOfOne, at: now}
-		f.of[address] = one
 	}
-	one.refill(now, failuresOfOne, everyOfOne)
-	if f.all.left < 1 || one.left < 1 {
-		return false
+	o := audit.Origin{Via: viaGRPC, Agent: strings.Join(metadata.ValueFromIncomingContext(ctx, "user-agent"), ", ")}
+	if p, ok := peer.FromContext(ctx); ok {
+		if host, _, err := net.SplitHostPort(p.Addr.String()); err == nil {
+			o.Address = host
+		}
 	}
-	f.all.left--
-	one.left--
-	return true
+	return o
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/audit"
 	"github.com/outbound-events/outbound/pkg/logkey"
+	"github.com/outbound-events/outbound/pkg/rpc/audited"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -31,7 +32,7 @@ type interceptors struct {
 	// broken says why requests cannot be validated; then none is let through.
 	broken error
 	stop   <-chan struct{}
-	audit  *Audit
+	audit  *audited.Writer
 }
 
 func newInterceptors(o ServerOptions) *interceptors {
@@ -41,7 +42,8 @@ func newInterceptors(o ServerOptions) *interceptors {
 	if o.Authenticator == nil {
 		o.Authenticator = Tokens{}
 	}
-	g := &interceptors{auth: o.Authenticator, log: o.Logger, rules: Rules(), rows: o.Errors, exempt: o.HandlerValidates, stop: o.Stop, audit: o.Audit}
+	g := &interceptors{auth: o.Authenticator, log: o.Logger, rules: Rules(), rows: o.Errors, exempt: o.HandlerValidates, stop: o.Stop,
+		audit: o.Audit}
 	g.validate, g.broken = NewValidator()
 	return g
 }
@@ -53,7 +55,7 @@ func (g *interceptors) unary(ctx context.Context, req any, info *grpc.UnaryServe
 		ctx, cancel = context.WithTimeout(ctx, defaultDeadline)
 		defer cancel()
 	}
-	c := &call{method: info.FullMethod, rule: g.audit.rule(info.FullMethod), req: req}
+	c := &call{method: info.FullMethod, rule: g.audit.Rule(info.FullMethod), req: req}
 	ctx, err = g.enter(ctx, c)
 	if err != nil {
 		return nil, err
@@ -96,7 +98,7 @@ func (g *interceptors) stream(srv any, ss grpc.ServerStream, info *grpc.StreamSe
 	ctx, cancel := context.WithCancelCause(ss.Context())
 	defer cancel(nil)
 	defer g.endWith(cancel)()
-	c := &call{method: info.FullMethod, rule: g.audit.rule(info.FullMethod)}
+	c := &call{method: info.FullMethod, rule: g.audit.Rule(info.FullMethod)}
 	ctx, err = g.enter(ctx, c)
 	if err != nil {
 		return err

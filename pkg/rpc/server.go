@@ -17,6 +17,8 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
+
+	"github.com/outbound-events/outbound/pkg/rpc/audited"
 )
 
 // ServerOptions say how a server behaves.
@@ -36,7 +38,7 @@ type ServerOptions struct {
 	// Health answers the health questions. Nil: always serving.
 	Health *health.Server
 	// Audit writes calls to the audit log. Nil: none is written.
-	Audit *Audit
+	Audit *audited.Writer
 	// MaxMessage is the most bytes a request may have. 0: 4 MiB.
 	MaxMessage int
 }

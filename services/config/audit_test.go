@@ -120,7 +120,8 @@ func TestSignInsAndRefusalsHaveEntries(t *testing.T) {
 		}
 	}
 	viewer := rpc.Principal{Role: rpc.RoleViewer, Name: "vera"}
-	if _, err := h.accessAs(viewer).DeleteUser(h.ctx(), &outboundv1.DeleteUserRequest{Name: "olga"}); status.Code(err) != codes.PermissionDenied {
+	_, err := h.accessAs(viewer).DeleteUser(h.ctx(), &outboundv1.DeleteUserRequest{Name: "olga"})
+	if status.Code(err) != codes.PermissionDenied {
 		t.Fatal(err)
 	}
 	if _, err := h.accessAs(viewer).ListTokens(h.ctx(), &outboundv1.ListTokensRequest{}); status.Code(err) != codes.PermissionDenied {

@@ -24,6 +24,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/notice"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/rpc/audited"
 	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -98,7 +99,7 @@ func (h *fixture) run(adapt ...func(*config.Options)) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: "admin", Service: "service"},
-		HandlerValidates: config.HandlerValidates(), Stop: ctx.Done(), Audit: rpc.NewAudit(auditlog.New(conn), nil)})
+		HandlerValidates: config.HandlerValidates(), Stop: ctx.Done(), Audit: audited.New(auditlog.New(conn), nil)})
 	s.Register(server)
 	local := rpc.InProcess(server)
 	done := make(chan error, 1)

@@ -16,6 +16,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/audit"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/rpc/audited"
 	"github.com/outbound-events/outbound/pkg/rpc/eventhttp"
 	"github.com/outbound-events/outbound/pkg/session"
 	"github.com/outbound-events/outbound/proto/openapi"
@@ -63,8 +64,8 @@ func newPages(o Options, d Deps, methods account.SignInMethods, stop <-chan stru
 	// Validate has checked the proxies.
 	proxies, _ := web.ParseProxies(o.TrustedProxies)
 	w := web.Deps{
-		Bare: rpc.FailFast(d.routes(d.bare())), Sessions: session.New(d.Store, o.Session), Limiter: d.Limiter, Logger: d.Logger, Version: d.Version,
-		Proxies: proxies, Origin: strings.ToLower(strings.TrimSuffix(o.PublicURL, "/")), MaxBody: o.MaxBody, Stop: stop,
+		Bare: rpc.FailFast(d.routes(d.bare())), Sessions: session.New(d.Store, o.Session), Limiter: d.Limiter, Logger: d.Logger,
+		Version: d.Version, Proxies: proxies, Origin: strings.ToLower(strings.TrimSuffix(o.PublicURL, "/")), MaxBody: o.MaxBody, Stop: stop,
 	}
 	if d.Signed.complete() {
 		w.Service = rpc.FailFast(d.routes(d.Signed))
@@ -99,7 +100,7 @@ func withOrigin(o Options, next http.Handler) http.Handler {
 				from.Via = "cli"
 			}
 		}
-		next.ServeHTTP(w, r.WithContext(rpc.WithOrigin(r.Context(), from)))
+		next.ServeHTTP(w, r.WithContext(audited.WithOrigin(r.Context(), from)))
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/rpc/audited"
 	"github.com/outbound-events/outbound/pkg/session"
 	"github.com/outbound-events/outbound/pkg/throttle"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -190,7 +191,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 // routes maps methods to services, and tells them where a call came from.
 func (d Deps) routes(n Neighbours) grpc.ClientConnInterface {
-	return rpc.Originating(routes(n), d.ServiceToken)
+	return audited.Originating(routes(n), d.ServiceToken)
 }
 
 // routes maps methods to services. Two services implement EventService.

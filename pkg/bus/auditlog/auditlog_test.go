@@ -132,7 +132,8 @@ func replace(t *testing.T, js jetstream.JetStream, kept []*jetstream.RawStreamMs
 			data = []byte(strings.Replace(string(data), `"ada"`, `"eve"`, 1))
 			header = nats.Header{"Outbound-Hash": {audit.Hash(data)}}
 		}
-		_, err := js.PublishMsg(t.Context(), &nats.Msg{Subject: m.Subject, Data: data, Header: nats.Header{"Outbound-Hash": header["Outbound-Hash"]}})
+		_, err := js.PublishMsg(t.Context(),
+			&nats.Msg{Subject: m.Subject, Data: data, Header: nats.Header{"Outbound-Hash": header["Outbound-Hash"]}})
 		must(t, err)
 	}
 }

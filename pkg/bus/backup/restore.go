@@ -43,8 +43,9 @@ type Result struct {
 	RemovedRecords int
 }
 
-// Restore replaces all streams and buckets by those of a backup, except for AUDIT, which goes on if it holds entries; what the backup does not have is empty afterwards. Nobody else may
-// use the broker meanwhile. If it fails, the services do not start until it was run again and has succeeded.
+// Restore replaces all streams and buckets by those of a backup, except for AUDIT, which goes on if it holds entries; what the backup does
+// not have is empty afterwards. Nobody else may use the broker meanwhile. If it fails, the services do not start until it was run again and
+// has succeeded.
 func Restore(ctx context.Context, c *wire.Conn, f *File, o RestoreOptions) (Result, error) {
 	r := restorer{conn: c, file: f, o: o}
 	if err := r.begin(ctx); err != nil {

@@ -72,7 +72,7 @@ func compare(have map[string]state, known *Inventory) (out []Finding) {
 		if known != nil {
 			was = known.Streams[name]
 		}
-		if !there && wire.LaterStream(name) && !knows(known, name) {
+		if !there && names.LaterStream(name) && !knows(known, name) {
 			continue
 		}
 		if !there && used {

@@ -18,6 +18,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/notice"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/rpc/audited"
 	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
@@ -211,7 +212,7 @@ func (p *Process) Serve(s Server, o rpc.ServerOptions, register func(grpc.Servic
 	stop := make(chan struct{})
 	o.Authenticator = append(rpc.Authenticators{tokens}, more...)
 	o.Logger, o.Stop = p.Telemetry.Logger, stop
-	o.Audit = rpc.NewAudit(auditlog.New(p.Bus), p.Telemetry.Logger)
+	o.Audit = audited.New(auditlog.New(p.Bus), p.Telemetry.Logger)
 	srv := rpc.NewServer(o)
 	register(srv)
 	local := rpc.InProcess(srv)

@@ -63,6 +63,10 @@ func IngestSubjectOf(appliance, eventType string) string {
 	return subjectIngest + "." + appliance + "." + eventType
 }
 
+// LaterStream reports whether a stream is of a later release than the others: a store without it may be an older one's. Who knows what
+// the store held compares with that.
+func LaterStream(name string) bool { return name == StreamAudit }
+
 // AuditSubject is where the entry of an action is stored.
 func AuditSubject(action string) string { return SubjectAudit + "." + Token(action) }
 

@@ -264,12 +264,9 @@ func StreamNames() []string {
 	return out
 }
 
-// LaterStream reports whether a stream is of a later release than the others: a store without it may be an older one's. Who knows what the
-// store held compares with that.
-func LaterStream(name string) bool { return name == names.StreamAudit }
-
-// LostStreams names the streams that are missing although they have existed, except for later ones. EVENTS is made last and the others hold nothing before:
-// what is missing beside EVENTS, or beside a message, has been lost. Else this is a first start, or one that was interrupted.
+// LostStreams names the streams that are missing although they have existed, except for later ones. EVENTS is made last and the others hold
+// nothing before: what is missing beside EVENTS, or beside a message, has been lost. Else this is a first start, or one that was
+// interrupted.
 func (c *Conn) LostStreams(ctx context.Context, o StreamOptions) ([]string, error) {
 	var missing []string
 	used := o.MustExist
@@ -277,7 +274,7 @@ func (c *Conn) LostStreams(ctx context.Context, o StreamOptions) ([]string, erro
 		s, err := c.JS.Stream(ctx, name)
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
-			if !LaterStream(name) {
+			if !names.LaterStream(name) {
 				missing = append(missing, name)
 			}
 		case err != nil:

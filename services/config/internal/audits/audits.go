@@ -59,8 +59,8 @@ const (
 	noticeAudit = "audit"
 )
 
-// Run notes the end of the log outside of it, so that a verification knows whether entries at the end are missing, and sends entries on, until ctx
-// ends.
+// Run notes the end of the log outside of it, so that a verification knows whether entries at the end are missing, and sends entries on,
+// until ctx ends.
 func (s *Audits) Run(ctx context.Context) {
 	var sending sync.WaitGroup
 	defer sending.Wait()
@@ -90,7 +90,9 @@ const (
 )
 
 // ListAuditEntries implements outboundv1.AuditServiceServer.
-func (s *Audits) ListAuditEntries(ctx context.Context, q *outboundv1.ListAuditEntriesRequest) (*outboundv1.ListAuditEntriesResponse, error) {
+func (s *Audits) ListAuditEntries(
+	ctx context.Context, q *outboundv1.ListAuditEntriesRequest,
+) (*outboundv1.ListAuditEntriesResponse, error) {
 	before := uint64(0)
 	if q.GetPageToken() != "" {
 		var err error

@@ -91,8 +91,8 @@ func (f forwarder) run(ctx context.Context) {
 			loop.Sleep(ctx, idle)
 			continue
 		}
-		f.notices.Set(f.key(), fmt.Sprintf("Audit entries are not sent on by audit.%s: %v. They wait in the audit log and are sent later.", f.name,
-			err))
+		f.notices.Set(f.key(), fmt.Sprintf("Audit entries are not sent on by audit.%s: %v. They wait in the audit log and are sent later.",
+			f.name, err))
 		loop.Sleep(ctx, pause)
 		pause = min(2*pause, longestPause)
 	}

@@ -54,8 +54,8 @@ func (s *syslog) message(e audit.Stored) ([]byte, error) {
 		}
 		return r
 	}, e.Action)
-	head := fmt.Sprintf("<%d>1 %s %s outbound %d %.32s - ", s.o.Facility*8+severity, e.Time.UTC().Format("2006-01-02T15:04:05.000000Z"), s.host,
-		os.Getpid(), id)
+	head := fmt.Sprintf("<%d>1 %s %s outbound %d %.32s - ", s.o.Facility*8+severity, e.Time.UTC().Format("2006-01-02T15:04:05.000000Z"),
+		s.host, os.Getpid(), id)
 	return append([]byte(head), text...), nil
 }
 

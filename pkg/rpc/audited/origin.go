@@ -1,24 +1,19 @@
-package rpc
+package audited
 
 import (
 	"context"
 	"encoding/json"
-	"net"
-	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
 
 	"github.com/outbound-events/outbound/pkg/audit"
 )
 
 // The metadata by which the console says where a call came from, and proves with the services' token that it may say so.
 const (
-	originOf      = "outbound-origin-bin"
-	originProof   = "outbound-origin-proof"
-	viaGRPC       = "grpc"
-	agentMetadata = "user-agent"
+	originOf    = "outbound-origin-bin"
+	originProof = "outbound-origin-proof"
 )
 
 type originKey struct{}
@@ -62,21 +57,12 @@ func (c originating) NewStream(ctx context.Context, d *grpc.StreamDesc, method s
 	return c.ClientConnInterface.NewStream(c.note(ctx), d, method, opts...)
 }
 
-// origin returns where a call came from: what the console says of it, else the peer.
-func (g *interceptors) origin(ctx context.Context) audit.Origin {
-	said, proof := metadata.ValueFromIncomingContext(ctx, originOf), metadata.ValueFromIncomingContext(ctx, originProof)
-	if len(said) == 1 && len(proof) == 1 {
-		p, err := g.auth.Authenticate(ctx, proof[0])
-		var o audit.Origin
-		if err == nil && p.Role == RoleService && json.Unmarshal([]byte(said[0]), &o) == nil {
-			return o
-		}
+// Said returns where a call came from as its caller says, and the token that proves that the caller may say so.
+func Said(ctx context.Context) (o audit.Origin, proof string, ok bool) {
+	said, proofs := metadata.ValueFromIncomingContext(ctx, originOf), metadata.ValueFromIncomingContext(ctx, originProof)
+	if len(said) != 1 || len(proofs) != 1 {
+		return o, "", false
 	}
-	o := audit.Origin{Via: viaGRPC, Agent: strings.Join(metadata.ValueFromIncomingContext(ctx, agentMetadata), ", ")}
-	if p, ok := peer.FromContext(ctx); ok {
-		if host, _, err := net.SplitHostPort(p.Addr.String()); err == nil {
-			o.Address = host
-		}
-	}
-	return o
+	err := json.Unmarshal([]byte(said[0]), &o)
+	return o, proofs[0], err == nil
 }

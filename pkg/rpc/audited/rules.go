@@ -1,11 +1,13 @@
-package rpc
+package audited
 
 import (
+	"maps"
+
 	v1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// AuditRule says how calls of a method are written to the audit log.
-type AuditRule struct {
+// Rule says how calls of a method are written to the audit log.
+type Rule struct {
 	// Action is the word for it, e.g. recipient.update; empty: calls are not audited, unless they are denied.
 	Action string
 	// Object is what it is done to. Parts in braces are fields of the request, else of the response, of which the first one that is set
@@ -19,19 +21,25 @@ type AuditRule struct {
 	GoesOn bool
 }
 
-// AuditRules maps each full method name to its rule. A method that is not there is audited under its own name.
-//
-//nolint:funlen // a table
-func AuditRules() map[string]AuditRule {
+// Rules maps each full method name to its rule. A method that is not there is audited under its own name.
+func Rules() map[string]Rule {
+	out := configuration()
+	maps.Copy(out, others())
+	for _, reads := range notAudited() {
+		out[reads] = Rule{}
+	}
+	return out
+}
+
+// configuration are the methods of recipients and settings.
+func configuration() map[string]Rule {
 	const (
 		recipient = "recipients/{recipient.id|id}"
 		field     = "custom-fields/{custom_field.code_name|code_name}"
 		kind      = "event-types/{event_type.id|id}"
 		appliance = "appliances/{appliance.id|id}"
-		user      = "users/{user.name|name}"
 	)
-	none := AuditRule{}
-	out := map[string]AuditRule{
+	return map[string]Rule{
 		v1.RecipientService_CreateRecipient_FullMethodName: {Action: "recipient.create", Object: recipient},
 		v1.RecipientService_UpdateRecipient_FullMethodName: {Action: "recipient.update", Object: recipient},
 		v1.RecipientService_DeleteRecipient_FullMethodName: {Action: "recipient.delete", Object: recipient},
@@ -53,7 +61,13 @@ func AuditRules() map[string]AuditRule {
 		v1.SettingsService_RotateAppliance_FullMethodName:     {Action: "appliance.rotate", Object: appliance},
 		v1.SettingsService_DeleteAppliance_FullMethodName:     {Action: "appliance.delete", Object: appliance},
 		v1.SettingsService_RollBack_FullMethodName:            {Action: "revision.roll-back", Object: "{resource}"},
+	}
+}
 
+// others are those of users, sessions, deliveries, backups and of the log itself.
+func others() map[string]Rule {
+	const user = "users/{user.name|name}"
+	return map[string]Rule{
 		v1.AccessService_ChangePassword_FullMethodName: {Action: "user.change-password"},
 		v1.AccessService_CreateUser_FullMethodName:     {Action: "user.create", Object: user},
 		v1.AccessService_UpdateUser_FullMethodName:     {Action: "user.update", Object: user},
@@ -76,10 +90,6 @@ func AuditRules() map[string]AuditRule {
 		v1.AuditService_RecordSession_FullMethodName: {Action: "session", GoesOn: true},
 		v1.AuditService_ExportAudit_FullMethodName:   {Action: "audit.export", Object: "audit", Request: true, GoesOn: true},
 	}
-	for _, reads := range notAudited() {
-		out[reads] = none
-	}
-	return out
 }
 
 // notAudited are the methods that change nothing, or that are recorded elsewhere: events in HISTORY.

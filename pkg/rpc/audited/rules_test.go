@@ -1,4 +1,4 @@
-package rpc_test
+package audited_test
 
 import (
 	"strings"
@@ -8,12 +8,13 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/rpc/audited"
 	_ "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 // TestEachMethodDeclaresItsAudit finds methods of the API without a row, and reads that are audited by mistake.
 func TestEachMethodDeclaresItsAudit(t *testing.T) {
-	rules := rpc.AuditRules()
+	rules := audited.Rules()
 	methods, audited := 0, map[string]bool{}
 	protoregistry.GlobalFiles.RangeFilesByPackage("outbound.v1", func(f protoreflect.FileDescriptor) bool {
 		for i := range f.Services().Len() {
@@ -23,7 +24,7 @@ func TestEachMethodDeclaresItsAudit(t *testing.T) {
 				name := "/" + string(service.FullName()) + "/" + string(service.Methods().Get(k).Name())
 				rule, ok := rules[name]
 				if !ok {
-					t.Errorf("%s has no row in AuditRules: name its action, or add it to notAudited", name)
+					t.Errorf("%s has no row in audited.Rules: name its action, or add it to notAudited", name)
 				}
 				word := string(service.Methods().Get(k).Name())
 				reads := strings.HasPrefix(word, "List") || strings.HasPrefix(word, "Get") || strings.HasPrefix(word, "Watch") ||
