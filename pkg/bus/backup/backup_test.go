@@ -234,12 +234,15 @@ func TestAConfigurationAloneGoesOnWithTheSequences(t *testing.T) {
 	if m.EventsSequence != 300 || len(m.Parts) != 3 {
 		t.Errorf("the manifest says %+v", m)
 	}
+	parts := 3
 	for path, only := range map[string]bool{small: false, whole: true} {
 		o := backup.RestoreOptions{Streams: bustest.StreamOptions(), ConfigurationOnly: only}
 		r, err := backup.Restore(t.Context(), to, open(t, path), o)
-		if err != nil || len(r.Parts) != 3 {
+		if err != nil || len(r.Parts) != parts {
 			t.Fatalf("%+v, %v", r, err)
 		}
+		// The first restore has an entry in the audit log, which the second one keeps.
+		parts = 2
 		if p, err := backup.Look(t.Context(), to); err != nil || p.String() != "1 recipient, 1 setting" {
 			t.Errorf("restored is %s, %v", p, err)
 		}
