@@ -161,8 +161,8 @@ func (l *Log) Mark(ctx context.Context) (*audit.Head, error) {
 		return nil, fmt.Errorf("read the mark of the audit log: %w", err)
 	}
 	var h audit.Head
-	if json.Unmarshal(e.Value, &h) != nil {
-		return nil, nil
+	if err := json.Unmarshal(e.Value, &h); err != nil {
+		return nil, fmt.Errorf("read the mark of the audit log: %w", err)
 	}
 	return &h, nil
 }
