@@ -119,8 +119,11 @@ func (a *Writer) Tell(ctx context.Context, e audit.Entry) {
 	defer cancel()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	fill, err := a.log.Fill(ctx)
-	if err != nil || fill > failureFill || !a.failures.take(e.Address, time.Now()) {
+	if !a.failures.take(e.Address, time.Now()) {
+		a.leftOut++
+		return
+	}
+	if fill, err := a.log.Fill(ctx); err != nil || fill > failureFill {
 		a.leftOut++
 		return
 	}
