@@ -9,8 +9,10 @@ import (
 
 // The packages by kind. A new pkg is added to one of these.
 var (
-	domain   = []string{"pkg/event", "pkg/recipient/...", "pkg/delivery/...", "pkg/render", "pkg/health", "pkg/settings"}
-	library  = []string{"pkg/spelling", "pkg/notice", "pkg/yamlstream", "pkg/logkey", "pkg/certificate", "pkg/trust"}
+	domain = []string{"pkg/event", "pkg/recipient/...", "pkg/delivery/...", "pkg/render", "pkg/health", "pkg/settings",
+		"pkg/audit"}
+	library = []string{"pkg/spelling", "pkg/notice", "pkg/yamlstream", "pkg/logkey", "pkg/certificate", "pkg/trust",
+		"pkg/visible"}
 	platform = []string{"pkg/process", "pkg/telemetry", "pkg/secret", "pkg/pki"}
 	adapters = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/...",
 		"pkg/mime", "pkg/token", "pkg/session", "pkg/deliverytelemetry"}

@@ -43,6 +43,7 @@ const (
 	StreamEvents     = names.StreamEvents
 	StreamHistory    = names.StreamHistory
 	StreamNotices    = names.StreamNotices
+	StreamAudit      = names.StreamAudit
 	BucketRecipients = names.BucketRecipients
 	BucketSettings   = names.BucketSettings
 	BucketStatus     = names.BucketStatus

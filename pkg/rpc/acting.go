@@ -3,13 +3,14 @@ package rpc
 import (
 	"context"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/outbound-events/outbound/pkg/visible"
 )
 
 // The metadata by which the console, which has the services' token, says for whom it calls. The name is binary, so that it may
@@ -79,5 +80,5 @@ func personOf(ctx context.Context, p Principal) (Principal, error) {
 // personName reports whether a name is allowed in revisions and logs.
 func personName(name string) bool {
 	return name != "" && len(name) <= maxActingName && utf8.ValidString(name) && name == strings.TrimSpace(name) &&
-		!strings.ContainsFunc(name, unicode.IsControl)
+		visible.Fault(name) == ""
 }

@@ -18,7 +18,7 @@ import (
 func streamPaths() map[string]bool {
 	paths := map[string]bool{}
 	for _, file := range []protoreflect.FileDescriptor{v1.File_outbound_v1_delivery_service_proto, v1.File_outbound_v1_status_service_proto,
-		v1.File_outbound_v1_backup_service_proto} {
+		v1.File_outbound_v1_backup_service_proto, v1.File_outbound_v1_audit_service_proto} {
 		for i := range file.Services().Len() {
 			methods := file.Services().Get(i).Methods()
 			for k := range methods.Len() {

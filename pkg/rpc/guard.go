@@ -16,7 +16,9 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/outbound-events/outbound/pkg/audit"
 	"github.com/outbound-events/outbound/pkg/logkey"
+	"github.com/outbound-events/outbound/pkg/rpc/audited"
 	"github.com/outbound-events/outbound/pkg/rpc/quota"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
@@ -35,6 +37,7 @@ type interceptors struct {
 	quota  *quota.Quota
 	// patience is how long a stream may take to send its request.
 	patience time.Duration
+	audit    *audited.Writer
 }
 
 func newInterceptors(o ServerOptions) *interceptors {
@@ -44,7 +47,8 @@ func newInterceptors(o ServerOptions) *interceptors {
 	if o.Authenticator == nil {
 		o.Authenticator = Tokens{}
 	}
-	g := &interceptors{auth: o.Authenticator, log: o.Logger, rules: Rules(), rows: o.Errors, exempt: o.HandlerValidates, stop: o.Stop}
+	g := &interceptors{auth: o.Authenticator, log: o.Logger, rules: Rules(), rows: o.Errors, exempt: o.HandlerValidates, stop: o.Stop,
+		audit: o.Audit}
 	if o.Limits == (quota.Options{}) {
 		o.Limits = quota.DefaultOptions()
 	}
@@ -60,14 +64,26 @@ func (g *interceptors) unary(ctx context.Context, req any, info *grpc.UnaryServe
 		ctx, cancel = context.WithTimeout(ctx, defaultDeadline)
 		defer cancel()
 	}
-	ctx, err = g.admit(ctx, info.FullMethod)
+	c := &call{method: info.FullMethod, rule: g.audit.Rule(info.FullMethod), req: req}
+	ctx, err = g.enter(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	if err := g.check(info.FullMethod, req); err != nil {
+	if err = g.check(info.FullMethod, req); err == nil {
+		answer, err = g.handled(ctx, info.FullMethod, req, handle)
+	}
+	if err != nil {
+		err = g.toStatus(info.FullMethod, nil, err)
+	}
+	if err = g.done(ctx, c, answer, err); err != nil {
 		return nil, err
 	}
-	release, err := g.call(ctx, info.FullMethod)
+	return answer, nil
+}
+
+// handled has a call handled if its caller is within the limits.
+func (g *interceptors) handled(ctx context.Context, method string, req any, handle grpc.UnaryHandler) (any, error) {
+	release, err := g.call(ctx, method)
 	if err != nil {
 		return nil, err
 	}
@@ -75,22 +91,50 @@ func (g *interceptors) unary(ctx context.Context, req any, info *grpc.UnaryServe
 	return handle(ctx, req)
 }
 
+// enter lets a call in, or says why not, which is audited. A change is not let in while it can't be audited.
+func (g *interceptors) enter(ctx context.Context, c *call) (context.Context, error) {
+	inside, err := g.admit(ctx, c.method)
+	switch {
+	case err != nil:
+		c.denied = outcome(err) == audit.Denied
+		if g.audit != nil && c.denied {
+			_ = g.done(ctx, c, nil, err)
+		}
+		return nil, err
+	case c.rule.Action == "" || !c.audited():
+		return inside, nil
+	case !c.rule.GoesOn:
+		if err := g.audit.Ready(inside); err != nil {
+			return nil, err
+		}
+	}
+	inside, c.trail = audit.WithTrail(inside)
+	return inside, nil
+}
+
 func (g *interceptors) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
 	defer func() { err = g.toStatus(info.FullMethod, recover(), err) }()
 	ctx, cancel := context.WithCancelCause(ss.Context())
 	defer cancel(nil)
 	defer g.endWith(cancel)()
-	ctx, err = g.admit(ctx, info.FullMethod)
+	c := &call{method: info.FullMethod, rule: g.audit.Rule(info.FullMethod)}
+	ctx, err = g.enter(ctx, c)
 	if err != nil {
 		return err
 	}
-	release, err := g.open(ctx)
-	if err != nil {
-		return err
+	check := func(m any) error {
+		c.req = m
+		return g.check(info.FullMethod, m)
 	}
-	defer release()
-	err = handle(srv, &guarded{ServerStream: ss, ctx: ctx, patience: g.patience,
-		check: func(m any) error { return g.check(info.FullMethod, m) }})
+	var release func()
+	if release, err = g.open(ctx); err == nil {
+		err = handle(srv, &guarded{ServerStream: ss, ctx: ctx, patience: g.patience, check: check})
+		release()
+	}
+	if err != nil {
+		err = g.toStatus(info.FullMethod, nil, err)
+	}
+	err = g.done(ctx, c, nil, err)
 	if errors.Is(context.Cause(ctx), errStopping) {
 		return Unavailable(errStopping.Error())
 	}

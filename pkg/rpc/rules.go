@@ -97,6 +97,10 @@ func roles() map[string]Rule {
 
 		v1.BackupService_DownloadBackup_FullMethodName: admin,
 
+		v1.AuditService_ListAuditEntries_FullMethodName: admin,
+		v1.AuditService_ExportAudit_FullMethodName:      admin,
+		v1.AuditService_RecordSession_FullMethodName:    service,
+
 		v1.EventService_PublishEvent_FullMethodName: publish,
 		v1.EventService_ListEvents_FullMethodName:   view,
 		v1.EventService_GetEvent_FullMethodName:     read,

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"github.com/outbound-events/outbound/pkg/rpc/audited"
 	"github.com/outbound-events/outbound/pkg/rpc/quota"
 )
 
@@ -41,6 +42,8 @@ type ServerOptions struct {
 	// TLS is spoken with callers from the network, not with those in this process. A caller with a verified certificate of a service is that
 	// service. Nil: plain text.
 	TLS *tls.Config
+	// Audit writes calls to the audit log. Nil: none is written.
+	Audit *audited.Writer
 	// MaxMessage is the most bytes a request may have. 0: 4 MiB.
 	MaxMessage int
 	// Limits are how much callers may use. Zero: the defaults.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/auditlog"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bus/embed"
@@ -16,6 +17,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/rpc/audited"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/config"
@@ -167,7 +169,7 @@ func (r *runtime) senders(ctx context.Context) error {
 func (r *runtime) serve(settings *config.Service, past *history.Service, intake *ingest.Service) {
 	tokens := rpc.Authenticators{r.secrets.tokens, ingest.NewApplianceTokens(r.watch), settings.Tokens()}
 	o := rpc.ServerOptions{Authenticator: tokens, Logger: r.telemetry.Logger, Stop: r.stop, HandlerValidates: config.HandlerValidates(),
-		Limits: r.o.Limits, TLS: r.tlsConfig()}
+		Limits: r.o.Limits, TLS: r.tlsConfig(), Audit: audited.New(auditlog.New(r.core), r.telemetry.Logger)}
 	r.server, r.publish = rpc.NewServer(o), rpc.NewDirect(o)
 	settings.Register(r.server)
 	outboundv1.RegisterDeliveryServiceServer(r.server, past.Deliveries())
@@ -202,8 +204,9 @@ func (r *runtime) front(core *bus.Conn, intake *ingest.Service) error {
 	}}
 	web, err := console.New(r.o.Console, console.Deps{
 		Config: conn, Ingest: conn, History: conn, Publish: r.publish,
-		Signed: console.Neighbours{Config: signed, Ingest: signed, History: signed},
-		Ops:    ops, Listener: r.http, TLS: r.files != nil, Logger: r.telemetry.Logger, Version: process.Version(), FirstStart: r.firstStart,
+		Signed:       console.Neighbours{Config: signed, Ingest: signed, History: signed},
+		ServiceToken: r.secrets.tokens.Service,
+		Ops:          ops, Listener: r.http, TLS: r.files != nil, Logger: r.telemetry.Logger, Version: process.Version(), FirstStart: r.firstStart,
 	})
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/outbound-events/outbound/services/cli/internal/access"
+	"github.com/outbound-events/outbound/services/cli/internal/audits"
 	"github.com/outbound-events/outbound/services/cli/internal/backups"
 	"github.com/outbound-events/outbound/services/cli/internal/client"
 	"github.com/outbound-events/outbound/services/cli/internal/command"
@@ -80,7 +81,7 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 		recipients.Command(env), declare.ApplyCommand(env), declare.ExportCommand(env), events.Command(env), deliveries.Command(env),
 		status(env), appliances(env), simulate.Command(env), settings(env), customFields(env), eventTypes(env), macros(env),
 		revisions.Command(env), deliveries.ReplaysCommand(env), access.UsersCommand(env), access.TokensCommand(env), access.WhoamiCommand(env),
-		backups.BackupCommand(env),
+		backups.BackupCommand(env), audits.Command(env),
 	} {
 		env.ConnectionFlags(c)
 		env.CompleteTree(c)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/rpc/audited"
 	"github.com/outbound-events/outbound/pkg/session"
 	"github.com/outbound-events/outbound/pkg/throttle"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -105,6 +106,9 @@ type Deps struct {
 	Publish grpc.ClientConnInterface
 	// Signed send the services' token: the pages use them to act for the signed-in user. Without them, users sign in with tokens only.
 	Signed Neighbours
+	// ServiceToken is the services' token, with which the services believe the console where a call came from. Without it they take the
+	// console for the client.
+	ServiceToken string
 	// Listener accepts the requests. Run closes it.
 	Listener net.Listener
 	// TLS says that Listener speaks it.
@@ -154,7 +158,7 @@ func New(o Options, deps Deps) (*Service, error) {
 	}
 	s := &Service{listener: deps.Listener, stop: make(chan struct{}), announce: deps.FirstStart, base: o.base(deps.Listener.Addr(), deps.TLS)}
 	if deps.Signed.complete() {
-		s.first = account.NewFirstStart(routes(deps.Signed))
+		s.first = account.NewFirstStart(deps.routes(deps.Signed))
 	}
 	var err error
 	if s.oidc, err = account.NewOIDC(o.OIDC, s.base); err != nil {
@@ -190,6 +194,11 @@ func (s *Service) Run(ctx context.Context) error {
 	return process.ServeHTTP(ctx, s.listener, s.handler)
 }
 
+// routes maps methods to services, and tells them where a call came from.
+func (d Deps) routes(n Neighbours) grpc.ClientConnInterface {
+	return audited.Originating(routes(n), d.ServiceToken)
+}
+
 // routes maps methods to services. Two services implement EventService.
 func routes(d Neighbours) rpc.Routes {
 	service := func(desc grpc.ServiceDesc) string { return "/" + desc.ServiceName }
@@ -198,6 +207,7 @@ func routes(d Neighbours) rpc.Routes {
 		service(outboundv1.SettingsService_ServiceDesc):     d.Config,
 		service(outboundv1.AccessService_ServiceDesc):       d.Config,
 		service(outboundv1.BackupService_ServiceDesc):       d.Config,
+		service(outboundv1.AuditService_ServiceDesc):        d.Config,
 		service(outboundv1.EventService_ServiceDesc):        d.History,
 		outboundv1.EventService_PublishEvent_FullMethodName: d.Ingest,
 		service(outboundv1.DeliveryService_ServiceDesc):     d.History,

@@ -67,8 +67,8 @@ func run(ctx context.Context, o options) error {
 	deps := console.Deps{
 		Config: bare.Config, Ingest: bare.Ingest, History: bare.History, Listener: p.TakeHTTP(), TLS: p.Secure(), Ops: p.Ops(),
 		Logger: p.Telemetry.Logger, Version: process.Version(), FirstStart: func(link string) {
-			p.Telemetry.Logger.Warn("no users yet: create the first admin with this link, which works once and until this process stops",
-				logkey.Link, link)
+			p.Telemetry.Logger.Warn("no users yet: create the first admin with this link, which works once, for an hour; "+
+				"a restart makes a new one", logkey.Link, link)
 		},
 	}
 	token, signs, err := ownToken(p, o)
@@ -80,6 +80,7 @@ func run(ctx context.Context, o options) error {
 		if err != nil {
 			return err
 		}
+		deps.ServiceToken = token
 	}
 	if err := share(p, o.Redis, &deps); err != nil {
 		return err

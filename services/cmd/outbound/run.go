@@ -108,7 +108,8 @@ func runAll(ctx context.Context, s *allinone.Service, out io.Writer) error {
 	telling.Go(func() {
 		select {
 		case link := <-s.FirstStart():
-			fmt.Fprintf(out, "\nThere are no users yet. Create the first admin here (the link works once, until Outbound stops):\n  %s\n\n", link)
+			fmt.Fprintf(out, "\nThere are no users yet. Create the first admin here (the link works once, for an hour; a restart makes a "+
+				"new one):\n  %s\n\n", link)
 		case <-ctx.Done():
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/auditlog"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/storecheck"
 	"github.com/outbound-events/outbound/pkg/configclient"
@@ -18,6 +19,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/pki"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/rpc/audited"
 	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
@@ -215,6 +217,7 @@ func (p *Process) Serve(s Server, o rpc.ServerOptions, register func(grpc.Servic
 	stop := make(chan struct{})
 	o.Authenticator = append(rpc.Authenticators{tokens}, more...)
 	o.Logger, o.Stop, o.Limits = p.Telemetry.Logger, stop, s.Limits
+	o.Audit = audited.New(auditlog.New(p.Bus), p.Telemetry.Logger)
 	if p.tls.Serves() {
 		o.TLS = p.files.Server()
 	}

@@ -119,6 +119,9 @@ func (s *Access) CreateUser(ctx context.Context, q *outboundv1.CreateUserRequest
 	if err != nil {
 		return nil, err
 	}
+	if err := s.claimFirst(ctx, q); err != nil {
+		return nil, err
+	}
 	u.CreateTime, u.PasswordTime, u.PasswordSet = timestamppb.New(s.now()), nil, false
 	stored := &outboundv1.StoredUser{User: u, PasswordHash: hash}
 	s.setPassword(stored, hash)
@@ -150,7 +153,7 @@ func (s *Access) checkUser(ctx context.Context, v *validation.Violations, u *out
 		return "", err
 	}
 	if password != "" {
-		checkPassword(v, "password", password, u.GetName())
+		s.passwords.check(v, "password", password, u.GetName(), u.GetDisplayName())
 	}
 	if err := v.Err(); err != nil || password == "" {
 		return "", err
