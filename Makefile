@@ -14,12 +14,15 @@ TEST_ARGS ?=
 JOBS ?= $(shell echo $$(($$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 2)))
 # How often test-busy and test-onecore run everything, and powerloss loses the power.
 N ?= 1
+# How long each fuzz target runs, and which do: a regular expression; empty: all.
+FUZZTIME ?= 10s
+FUZZ ?=
 # The modules of the workspace.
 MODULES := proto pkg services e2e
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/outbound-events/outbound/pkg/process.version=$(VERSION)
 
-.PHONY: help demo test test-busy test-onecore powerloss check bench ledger ledger-mutations build generate verify golden screenshots fmt lint vet secrets clean axe receivers
+.PHONY: help demo test test-busy test-onecore powerloss check fuzz bench ledger ledger-mutations build generate verify golden screenshots fmt lint vet secrets clean axe receivers
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +54,9 @@ check: ## all that must hold before a change lands: verify, vet, lint, test
 	@$(MAKE) vet
 	@$(MAKE) lint
 	@$(MAKE) test
+
+fuzz: ## run every fuzz target for a while, e.g. make fuzz FUZZTIME=5m FUZZ=Decode
+	@tools/fuzz.sh $(FUZZTIME) $(FUZZ)
 
 bench: ## measure delivery, latency and start next to a baseline
 	go run ./e2e/bench $(BENCH_ARGS)
