@@ -26,7 +26,7 @@ func FuzzMacros(f *testing.F) {
 		}
 		e := mailEvent()
 		e.ExternalKey = mark + "%EXTERNAL_KEY%%EVENT_TYPE%"
-		m := render.NewMail(e, event.Type{}, render.MailOptions{Subject: "%EXTERNAL_KEY%", Body: text})
+		m := render.NewMail(e, event.Type{}, render.MailOptions{Subject: "%EXTERNAL_KEY%", Body: "Hello " + text}) // an empty text is the default
 		if m.Subject != e.ExternalKey {
 			t.Errorf("the value %q is filled in as %q", e.ExternalKey, m.Subject)
 		}
