@@ -68,8 +68,6 @@ func openSecrets(dir string) (s secrets, err error) {
 	if s.tokens.Service, err = secret.LoadOrCreateToken(filepath.Join(dir, fileServiceToken)); err != nil {
 		return s, fmt.Errorf("data: %w", err)
 	}
-	// The console alone may act for users; its token never leaves this process.
-	s.tokens.Console = secret.NewToken()
 	if s.sealer, err = secret.LoadOrCreateKey(filepath.Join(dir, fileSealKey)); err != nil {
 		return s, fmt.Errorf("data: %w", err)
 	}

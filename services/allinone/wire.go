@@ -192,7 +192,7 @@ func (r *runtime) front(core *bus.Conn, intake *ingest.Service) error {
 		return err
 	}
 	r.onClose(func() { _ = conn.Close() })
-	signed, err := r.local.Dial(r.secrets.tokens.Console)
+	signed, err := r.local.Dial(r.secrets.tokens.Service)
 	if err != nil {
 		return err
 	}
