@@ -100,12 +100,13 @@ func mayCall(token, method string) bool {
 	watchesStore := method == "WatchRecipients" || method == "WatchSettings" || method == "RequestBookmark"
 	switch token {
 	case adminToken:
-		return !watchesStore && method != "SignIn" && method != "SignInWithOpenID" && method != "KeepRelayToken"
+		return !watchesStore && method != "SignIn" && method != "SignInWithOpenID" && method != "KeepRelayToken" &&
+			method != "RecordSession"
 	case serviceToken:
 		if method == "GetSelf" || method == "GetReplay" || method == "GetDelivery" {
 			return false
 		}
-		named := []string{"RequestBookmark", "SignIn", "SignInWithOpenID", "ListUsers", "KeepRelayToken"}
+		named := []string{"RequestBookmark", "SignIn", "SignInWithOpenID", "ListUsers", "KeepRelayToken", "RecordSession"}
 		return strings.HasPrefix(method, "Watch") || strings.HasPrefix(method, "Get") || slices.Contains(named, method)
 	case applianceToken:
 		return method == "PublishEvent"

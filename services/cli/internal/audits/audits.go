@@ -302,7 +302,7 @@ type errBroken int
 
 // Error says how many there are.
 func (e errBroken) Error() string {
-	return fmt.Sprintf("the audit log has %d faults: entries were removed, changed, inserted or moved", int(e))
+	return fmt.Sprintf("the audit log has faults (%d): entries were removed, changed, inserted or moved", int(e))
 }
 
 func show(env *command.Env, r audit.Result) error {
