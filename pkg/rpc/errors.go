@@ -157,6 +157,9 @@ func toStatus(err error, rows []Row) (s *status.Status, known bool) {
 		if text == "" {
 			text = err.Error()
 		}
+		if r.Code == codes.Unavailable {
+			return status.Convert(Unavailable(text)), true
+		}
 		return status.New(r.Code, text), true
 	}
 	return status.New(codes.Internal, "internal error: see the service's log"), false

@@ -25,6 +25,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
+	"github.com/outbound-events/outbound/services/internal/setup"
 )
 
 func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
@@ -141,7 +142,7 @@ func (h *fixture) start(o history.Options) *history.Service {
 
 func serve(t testing.TB, tokens rpc.Tokens, token string, register func(*grpc.Server)) *grpc.ClientConn {
 	t.Helper()
-	server := rpc.NewServer(rpc.ServerOptions{Authenticator: tokens})
+	server := rpc.NewServer(rpc.ServerOptions{Authenticator: tokens, Errors: setup.BrokerErrors()})
 	register(server)
 	local := rpc.InProcess(server)
 	conn, err := local.Dial(token)
