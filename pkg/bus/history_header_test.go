@@ -48,7 +48,7 @@ func TestARecordHeaderHoldsWhatARecordIsSearchedBy(t *testing.T) {
 	now := time.Now()
 	appendIntake(t, h, event.IntakeRecord{Accepted: true, Appliance: "a1", EventID: "e-1", Type: "t_one", Session: "s-1",
 		ExternalKey: "INC 1/2", Time: now})
-	// What is refused may hold anything; nobody can ask for such a type or session.
+	// What is refused may hold anything; nobody can ask for such a type. A hash stands for a long session.
 	appendIntake(t, h, event.IntakeRecord{Appliance: "a2", EventID: "e-2", Type: "no\r\nNats-Msg-Id: type/at all",
 		Session: strings.Repeat("s", 1000), Time: now})
 	attempt := delivery.Record{
@@ -67,7 +67,7 @@ func TestARecordHeaderHoldsWhatARecordIsSearchedBy(t *testing.T) {
 	f.told(4)
 	want := map[uint64]deliverylog.RecordHeader{
 		1: {Intake: true, Accepted: true, Appliance: "a1", EventID: "e-1", Type: "t_one", Session: "s-1", Key: deliverylog.KeyToken("INC 1/2")},
-		2: {Intake: true, Appliance: "a2", EventID: "e-2", Type: "?", Session: "?", Key: "-"},
+		2: {Intake: true, Appliance: "a2", EventID: "e-2", Type: "?", Session: event.Token(strings.Repeat("s", 1000)), Key: "-"},
 		3: {Recipient: "r1", State: delivery.StateRetrying, Type: "t_one", Session: "-", Key: "-", Appliance: "a1", EventID: "e-1",
 			ReplayID: "01R",
 			Channel:  "http", Reason: reasons.HTTPStatus, Class: reasonclass.HTTP5xx, Tried: true},

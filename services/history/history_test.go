@@ -25,7 +25,6 @@ import (
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
-	"github.com/outbound-events/outbound/services/internal/setup"
 )
 
 func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
@@ -142,7 +141,7 @@ func (h *fixture) start(o history.Options) *history.Service {
 
 func serve(t testing.TB, tokens rpc.Tokens, token string, register func(*grpc.Server)) *grpc.ClientConn {
 	t.Helper()
-	server := rpc.NewServer(rpc.ServerOptions{Authenticator: tokens, Errors: setup.BrokerErrors()})
+	server := rpc.NewServer(rpc.ServerOptions{Authenticator: tokens, Errors: rpc.BrokerAway(bus.Unanswered())})
 	register(server)
 	local := rpc.InProcess(server)
 	conn, err := local.Dial(token)

@@ -141,13 +141,15 @@ func TestWhatCanNotBeReadIsAnswered415(t *testing.T) {
 		return a
 	}
 	for _, coding := range []string{"gzip", "br", "deflate", "GZIP", "identity, zstd", "aes128gcm"} {
-		if a := post("Content-Encoding", coding); a.StatusCode != http.StatusUnsupportedMediaType || a.Header.Get("Accept-Encoding") != "identity" {
+		a := post("Content-Encoding", coding)
+		if a.StatusCode != http.StatusUnsupportedMediaType || a.Header.Get("Accept-Encoding") != "identity" {
 			t.Errorf("%s: %d %v", coding, a.StatusCode, a.Header)
 		}
 	}
 	for _, format := range []string{"application/cloudevents+xml", "application/cloudevents+avro", "application/cloudevents",
 		"application/cloudevents-batch+protobuf"} {
-		if a := post("Content-Type", format); a.StatusCode != http.StatusUnsupportedMediaType || !strings.Contains(a.Header.Get("Accept"), "application/cloudevents+json") {
+		a := post("Content-Type", format)
+		if a.StatusCode != http.StatusUnsupportedMediaType || !strings.Contains(a.Header.Get("Accept"), "application/cloudevents+json") {
 			t.Errorf("%s: %d %v", format, a.StatusCode, a.Header)
 		}
 	}

@@ -3,6 +3,7 @@ package lease_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,18 +13,22 @@ import (
 
 // touched counts what a queue is told.
 type touched struct {
-	n   int
-	err error
+	n    int
+	away atomic.Bool
 }
 
 func (s *touched) Touch(context.Context) error {
 	s.n++
-	return s.err
+	if s.away.Load() {
+		return errors.New("the broker is away")
+	}
+	return nil
 }
 
 func TestAMessageIsTouchedWhileItIsInHand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &touched{err: errors.New("the broker is away")}
+		s := &touched{}
+		s.away.Store(true)
 		stop := lease.Touch(s, &lease.Lease{}, 15*time.Second)
 		time.Sleep(time.Minute + time.Second)
 		stop()
@@ -55,12 +60,12 @@ func TestAConfirmedTouchRenewsTheLease(t *testing.T) {
 		if !before.Over() {
 			t.Error("a copy from before was renewed")
 		}
-		s.err = errors.New("the broker is away")
+		s.away.Store(true)
 		time.Sleep(time.Minute)
 		if !l.Over() || !shared.Over() {
 			t.Error("the lease goes on although no touch was confirmed")
 		}
-		s.err = nil
+		s.away.Store(false)
 		time.Sleep(time.Minute)
 		if !l.Over() {
 			t.Error("a lease that was over was renewed")

@@ -50,9 +50,8 @@ var errNoPeers = errors.New("the cluster has too few servers for the replicas (s
 
 // temporary reports whether an error passes by itself: the broker does not answer, has no leader, or the connection is being replaced.
 func temporary(err error) bool {
-	var api *jetstream.APIError
-	if errors.As(err, &api) {
-		switch api.ErrorCode {
+	if code, found := errorCode(err); found {
+		switch code {
 		case codeClusterNotAssigned, codeClusterNotAvailable, codeClusterNotLeader, codeConsumerOffline, codeStreamOffline,
 			codeDuplicateInProcess:
 			return true
@@ -85,7 +84,27 @@ var errNoAnswer = errors.New("no answer of the broker")
 // Unanswered are the errors, for errors.Is, that say that the broker does not answer now, has no leader or can't make anything durable.
 // The same call may succeed later.
 func Unanswered() []error {
-	return append(passing(), errNoAnswer, nats.ErrConnectionClosed, jetstream.ErrJetStreamNotEnabled, ErrNotSynced)
+	return append(passing(), errNoAnswer, nats.ErrConnectionClosed, jetstream.ErrJetStreamNotEnabled,
+		nats.ErrJetStreamNotEnabled, ErrNotSynced)
+}
+
+// errorCode is the broker's code for an error, whichever API of the client library found it: watches of buckets use the older one.
+func errorCode(err error) (code jetstream.ErrorCode, found bool) {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode, true
+	}
+	var older *nats.APIError
+	if errors.As(err, &older) {
+		return jetstream.ErrorCode(older.ErrorCode), true
+	}
+	return 0, false
+}
+
+// silent reports whether the client library says that there is no JetStream, as it does too if nobody answers for a moment: while
+// nats-server reloads its configuration.
+func silent(err error) bool {
+	return errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, nats.ErrJetStreamNotEnabled)
 }
 
 // errNoLeader says that no server answers for a stream.
@@ -105,9 +124,7 @@ func Again[T any](ctx context.Context, c *Conn, f func(context.Context) (T, erro
 		one, cancelOne := context.WithTimeout(ctx, bound)
 		v, err := f(one)
 		cancelOne()
-		// The client library says so too if nobody answers for a moment, as while nats-server reloads its configuration.
-		silent := errors.Is(err, jetstream.ErrJetStreamNotEnabled)
-		if err == nil || !temporary(err) && !silent {
+		if err == nil || !temporary(err) && !silent(err) {
 			return v, err
 		}
 		away := !c.Connected() && time.Since(began) > repeatAway
