@@ -139,5 +139,6 @@ func (b *bench) flat(what, of string, samples []sample, judged bool, value func(
 	if judged && grown > soakGrowth && thirds[2]-thirds[1] > soakSlack {
 		b.Errorf("%s grew from %d in the middle third to %d in the last", of, thirds[1], thirds[2])
 	}
-	return row{what + ": " + of, fmt.Sprintf("%d, %d, %d in its thirds", thirds[0], thirds[1], thirds[2]), "", fmt.Sprintf("%.2f", grown), reach}
+	measured := fmt.Sprintf("%d, %d, %d in its thirds", thirds[0], thirds[1], thirds[2])
+	return row{what + ": " + of, measured, "", fmt.Sprintf("%.2f", grown), reach}
 }
