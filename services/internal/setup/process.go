@@ -217,6 +217,7 @@ func (p *Process) Serve(s Server, o rpc.ServerOptions, register func(grpc.Servic
 	stop := make(chan struct{})
 	o.Authenticator = append(rpc.Authenticators{tokens}, more...)
 	o.Logger, o.Stop, o.Limits = p.Telemetry.Logger, stop, s.Limits
+	o.Errors = append(o.Errors, rpc.BrokerAway(bus.Unanswered())...)
 	o.Audit = audited.New(auditlog.New(p.Bus), p.Telemetry.Logger)
 	if p.tls.Serves() {
 		o.TLS = p.files.Server()
