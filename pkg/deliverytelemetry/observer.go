@@ -5,62 +5,82 @@ package deliverytelemetry
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
+	"time"
 
+	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/delivery"
-	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
-// Observer implements delivery.Observer. It may be used by several engines at once.
+// Observer implements delivery.Observer. It may be used by several engines at once. So many recipients as telemetry.MaxSeries says have
+// series of their own; the rest share those of telemetry.OtherSeries.
 type Observer struct {
 	t        *telemetry.Telemetry
 	attempts *telemetry.Timer
+	latency  *telemetry.Timer
 	ended    *telemetry.Counter
+	inFlight *telemetry.Gauge
+	now      func() time.Time
 
 	mu     sync.RWMutex
-	timers map[series]telemetry.Times
-	counts map[series]telemetry.Count
-}
-
-// series is a combination of label values. Looking its metric up here is cheaper than in the registry.
-type series struct {
-	recipient string
-	channel   recipient.Channel
-	verdict   delivery.VerdictKind
-	reason    reasons.Reason
+	by     map[who]*series
+	others map[recipient.Channel]*series
+	// sweep is when idle recipients may be looked for again.
+	sweep time.Time
 }
 
 var _ delivery.Observer = (*Observer)(nil)
 
 // New makes an observer that tells through t.
-func New(t *telemetry.Telemetry) *Observer {
-	labels := []string{telemetry.KeyRecipient, telemetry.KeyChannel, telemetry.KeyVerdict, telemetry.KeyReason}
+func New(t *telemetry.Telemetry) *Observer { return NewAt(t, time.Now) }
+
+// NewAt is New with a clock.
+func NewAt(t *telemetry.Telemetry, now func() time.Time) *Observer {
+	to := []string{telemetry.KeyRecipient, telemetry.KeyChannel}
+	labels := append(slices.Clone(to), telemetry.KeyVerdict, telemetry.KeyReason)
 	return &Observer{
 		t:        t,
 		attempts: t.Timer("attempt_duration_seconds", "Duration and number of attempts.", labels...),
+		latency:  t.LongTimer("delivery_latency_seconds", "Time from the acceptance of an event, or of its replay, to its delivery.", to...),
 		ended:    t.Counter("unattempted_total", "Deliveries that finished without an attempt, and postponements.", labels...),
-		timers:   map[series]telemetry.Times{}, counts: map[series]telemetry.Count{},
+		inFlight: t.Gauge("recipient_in_flight", "Attempts that run in this process.", to...),
+		now:      now, by: map[who]*series{}, others: map[recipient.Channel]*series{},
 	}
 }
 
 // Begin starts the attempt's span, below the span that accepted the event.
 func (o *Observer) Begin(ctx context.Context, d *delivery.Delivery) context.Context {
-	ctx, _ = o.t.Start(telemetry.Continue(ctx, d.TraceParent), "attempt delivery")
-	return ctx
+	channel := d.Recipient.Channel()
+	s := o.of(d.Recipient.ID, channel)
+	s.running.Add(1)
+	s.inFlight.Add(1)
+	p := telemetry.Processing{Destination: bus.StreamEvents, Group: string(channel) + "-" + d.Recipient.ID}
+	if d.Event != nil {
+		p.MessageID = d.Event.Key()
+	}
+	ctx, _ = telemetry.StartProcess(telemetry.Continue(ctx, d.TraceParent), o.t.Tracer, p)
+	return context.WithValue(ctx, seriesKey{}, s)
 }
 
 // End tells of an attempt that was made, or was put off at the last moment.
 func (o *Observer) End(ctx context.Context, r delivery.Report) {
 	span := telemetry.SpanFrom(ctx)
 	defer span.End()
+	s, result := o.seriesIn(ctx, r), what{r.Verdict.Kind, r.Verdict.Reason}
+	s.running.Add(-1)
+	s.inFlight.Add(-1)
 	if r.Verdict.Kind == delivery.Postpone {
 		// Nothing has left the process: it was no attempt.
 		o.Ended(r)
 		return
 	}
-	o.timer(r).Observe(r.Outcome.Took)
+	s.timer(result).ObserveIn(ctx, r.Outcome.Took)
+	if r.Verdict.Kind == delivery.Delivered && !r.Delivery.Accepted.IsZero() {
+		s.latency.ObserveIn(ctx, max(r.Outcome.Began.Add(r.Outcome.Took).Sub(r.Delivery.Accepted), 0))
+	}
 	level := slog.LevelInfo
 	if r.Verdict.Kind != delivery.Delivered {
 		level = slog.LevelWarn
@@ -78,13 +98,13 @@ func (o *Observer) End(ctx context.Context, r delivery.Report) {
 	}
 	span.Set(attrs...)
 	if r.Verdict.Kind != delivery.Delivered {
-		span.Fail(string(r.Verdict.Reason))
+		span.FailAs(string(r.Verdict.Reason))
 	}
 }
 
 // Ended tells of a delivery that ended without an attempt, or was put off.
 func (o *Observer) Ended(r delivery.Report) {
-	o.count(r).Inc()
+	o.of(r.Delivery.Recipient.ID, r.Channel).count(what{r.Verdict.Kind, r.Verdict.Reason}).Inc()
 	ctx := context.Background()
 	level, line := slog.LevelInfo, "delivery finished without an attempt"
 	if r.State == "" {
@@ -150,40 +170,4 @@ func verdict(k delivery.VerdictKind) string {
 	default:
 		return "unknown"
 	}
-}
-
-func seriesOf(r delivery.Report) series {
-	return series{r.Delivery.Recipient.ID, r.Channel, r.Verdict.Kind, r.Verdict.Reason}
-}
-
-func (s series) labels() []string {
-	return []string{s.recipient, string(s.channel), verdict(s.verdict), string(s.reason)}
-}
-
-func (o *Observer) timer(r delivery.Report) telemetry.Times {
-	s := seriesOf(r)
-	o.mu.RLock()
-	t, ok := o.timers[s]
-	o.mu.RUnlock()
-	if !ok {
-		t = o.attempts.With(s.labels()...)
-		o.mu.Lock()
-		o.timers[s] = t
-		o.mu.Unlock()
-	}
-	return t
-}
-
-func (o *Observer) count(r delivery.Report) telemetry.Count {
-	s := seriesOf(r)
-	o.mu.RLock()
-	c, ok := o.counts[s]
-	o.mu.RUnlock()
-	if !ok {
-		c = o.ended.With(s.labels()...)
-		o.mu.Lock()
-		o.counts[s] = c
-		o.mu.Unlock()
-	}
-	return c
 }

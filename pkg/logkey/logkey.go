@@ -8,6 +8,8 @@ const (
 	Recipient  = "recipient"
 	Recipients = "recipients"
 	Kind       = "kind"
+	Health     = "health"
+	Resource   = "resource"
 	Addresses  = "addresses"
 	Notice     = "notice"
 	About      = "about"

@@ -1,15 +1,22 @@
 package telemetry
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // IntakeObserver counts what intake decides.
 type IntakeObserver struct {
 	decisions *prometheus.CounterVec
 	unwritten prometheus.Counter
 	limited   *prometheus.CounterVec
+	durations *prometheus.HistogramVec
 }
 
-// NewIntakeObserver registers outbound_intake_total, outbound_intake_records_dropped_total and outbound_intake_limited_total.
+// NewIntakeObserver registers outbound_intake_total, outbound_intake_records_dropped_total, outbound_intake_limited_total and
+// outbound_intake_duration_seconds.
 func NewIntakeObserver(r prometheus.Registerer) *IntakeObserver {
 	o := &IntakeObserver{
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -25,8 +32,10 @@ func NewIntakeObserver(r prometheus.Registerer) *IntakeObserver {
 			Help: "Events refused because their appliance publishes more than its limit; the appliance is empty for unknown senders.",
 		}, []string{KeyAppliance}),
 	}
-	r.MustRegister(o.decisions, o.unwritten, o.limited)
 	o.limited.WithLabelValues("") // so that the metric is there from the start
+	o.durations = prometheus.NewHistogramVec(histogram("intake_duration_seconds",
+		"How long intake took from an event's arrival to its answer, in seconds.", buckets()), []string{KeyDecision, KeyVia})
+	r.MustRegister(o.decisions, o.unwritten, o.limited, o.durations)
 	return o
 }
 
@@ -40,3 +49,8 @@ func (o *IntakeObserver) Unrecorded() { o.unwritten.Inc() }
 
 // Limited counts an event above the limit of its appliance.
 func (o *IntakeObserver) Limited(appliance string) { o.limited.WithLabelValues(appliance).Inc() }
+
+// Answered notes how long the answer to an event took, in the trace that ctx belongs to.
+func (o *IntakeObserver) Answered(ctx context.Context, decision, via string, took time.Duration) {
+	Times{o.durations.WithLabelValues(decision, via)}.ObserveIn(ctx, took)
+}

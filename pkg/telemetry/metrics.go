@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"errors"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -21,6 +20,11 @@ func (t *Telemetry) Counter(name, help string, labels ...string) *Counter {
 
 // With gives the counter for values of its labels, in their order.
 func (c *Counter) With(values ...string) Count { return Count{c.vec.WithLabelValues(values...)} }
+
+// Drop forgets all that was counted for one value of a label, whatever the other labels' values are.
+func (c *Counter) Drop(label, value string) {
+	c.vec.DeletePartialMatch(prometheus.Labels{label: value})
+}
 
 // Inc adds one.
 func (c Count) Inc() { c.c.Inc() }
@@ -46,34 +50,14 @@ func (g *Gauge) With(values ...string) Level { return Level{g.vec.WithLabelValue
 // Forget drops what was set for values of its labels.
 func (g *Gauge) Forget(values ...string) { g.vec.DeleteLabelValues(values...) }
 
+// Drop forgets all that was set for one value of a label, whatever the other labels' values are.
+func (g *Gauge) Drop(label, value string) { g.vec.DeletePartialMatch(prometheus.Labels{label: value}) }
+
 // Set says how much it is now.
 func (l Level) Set(v float64) { l.g.Set(v) }
 
 // Add changes it by d, which may be negative.
 func (l Level) Add(d float64) { l.g.Add(d) }
-
-// Timer is a metric of how long things take, and of how many there were.
-type Timer struct{ vec *prometheus.HistogramVec }
-
-// Times is a Timer for given values of its labels. Keep it where it is needed often.
-type Times struct{ o prometheus.Observer }
-
-// buckets of every Timer, in seconds: from a neighbour in the same rack to the longest timeout.
-func buckets() []float64 {
-	return []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30}
-}
-
-// Timer makes a metric outbound_<name>, or gives the one that is there. Names of timers end in _seconds.
-func (t *Telemetry) Timer(name, help string, labels ...string) *Timer {
-	vec := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: MetricPrefix + name, Help: help, Buckets: buckets()}, labels)
-	return &Timer{vec: register(t, vec)}
-}
-
-// With gives the timer for values of its labels, in their order.
-func (t *Timer) With(values ...string) Times { return Times{t.vec.WithLabelValues(values...)} }
-
-// Observe notes that something took d.
-func (t Times) Observe(d time.Duration) { t.o.Observe(d.Seconds()) }
 
 // register adds a metric, or gives the one that is there: in the all-in-one, services share a registry and some metrics. A
 // metric that contradicts another is told in the log and counts unseen, since a wrong metric must not stop a delivery.

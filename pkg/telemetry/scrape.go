@@ -130,8 +130,10 @@ func (t *Telemetry) MetricsAddr() string {
 	return t.scrape.listener.Addr().String()
 }
 
+// prometheus answers with all metrics in the format of Prometheus that is asked for: text, OpenMetrics (with exemplars) or protobuf (with
+// native histograms).
 func (t *Telemetry) prometheus() http.Handler {
-	return promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{Registry: t.Registry, MaxRequestsInFlight: 4})
+	return promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{Registry: t.Registry, MaxRequestsInFlight: 4, EnableOpenMetrics: true})
 }
 
 // checkMetricsAddress says what is wrong with the address of the metrics' listener.

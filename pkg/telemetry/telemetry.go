@@ -14,10 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/sdk/resource"
+	"go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
@@ -32,9 +30,14 @@ type Options struct {
 	LogLevel string `yaml:"logLevel"`
 	// OTLPEndpoint takes traces over OTLP gRPC, e.g. http://127.0.0.1:4317, or https:// for TLS. Empty: no trace leaves the process.
 	OTLPEndpoint string `yaml:"otlpEndpoint"`
+	// OTLPMetrics has metrics sent to OTLPEndpoint too, each minute.
+	OTLPMetrics bool `yaml:"otlpMetrics"`
 	// TraceOneIn keeps one in this many of the traces that begin here; 0 and 1 keep all. A trace begun elsewhere is kept as
 	// that side decided.
 	TraceOneIn int `yaml:"traceOneIn"`
+	// MaxRecipientSeries is how many recipients, and how many appliances, have series of their own in metrics. The other recipients share
+	// those of OtherSeries.
+	MaxRecipientSeries int `yaml:"maxRecipientSeries"`
 	// Metrics is the address of a listener that answers /metrics alone, host:port. Other listeners then don't. Port 0 picks one. Empty:
 	// /metrics is answered beside /healthz.
 	Metrics string `yaml:"metrics"`
@@ -50,9 +53,15 @@ type Options struct {
 	LogTo io.Writer `yaml:"-"`
 }
 
+// defaultRecipientSeries keeps a process with all recipients below about a hundred thousand series.
+const defaultRecipientSeries = 1000
+
+// maxRecipientSeries is more series than a Prometheus server takes from one process with ease.
+const maxRecipientSeries = 100_000
+
 // DefaultOptions log as text at level info and send no traces.
 func DefaultOptions() Options {
-	return Options{LogFormat: "text", LogLevel: "info"}
+	return Options{LogFormat: "text", LogLevel: "info", MaxRecipientSeries: defaultRecipientSeries}
 }
 
 // Validate reports every fault at once.
@@ -71,6 +80,12 @@ func (o Options) Validate() error {
 	if o.TraceOneIn < 0 {
 		f.Add("traceOneIn", "is %d: use 1 or more", o.TraceOneIn)
 	}
+	if o.MaxRecipientSeries < 0 || o.MaxRecipientSeries > maxRecipientSeries {
+		f.Add("maxRecipientSeries", "%d is out of range: use 0 to %d", o.MaxRecipientSeries, maxRecipientSeries)
+	}
+	if o.OTLPMetrics && o.OTLPEndpoint == "" {
+		f.Add("otlpMetrics", "is set without otlpEndpoint: set otlpEndpoint to where metrics are sent, e.g. http://127.0.0.1:4317")
+	}
 	if err := checkMetricsAddress(o.Metrics); err != nil {
 		f.Add("metrics", "%v", err)
 	}
@@ -85,11 +100,15 @@ type Telemetry struct {
 	Registry *prometheus.Registry
 	// Tracer makes spans. It is cheap without an endpoint: then spans have ids, for traceparent, and hold nothing.
 	Tracer trace.Tracer
+	// MaxSeries is how many recipients, and how many appliances, have series of their own.
+	MaxSeries int
 
 	scrape   *scrape
 	provider *sdktrace.TracerProvider
 	// exporter is nil without an endpoint.
 	exporter sdktrace.SpanExporter
+	// metrics sends metrics; nil if none are sent.
+	metrics *metric.MeterProvider
 }
 
 // tracerName tells our spans from those of libraries.
@@ -105,11 +124,11 @@ func Setup(ctx context.Context, o Options) (*Telemetry, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Telemetry{Logger: logger, Registry: registry(o)}
+	t := &Telemetry{Logger: logger, Registry: registry(o), MaxSeries: o.MaxRecipientSeries}
 	if t.scrape, err = openScrape(o, t.prometheus()); err != nil {
 		return nil, err
 	}
-	if err := t.trace(ctx, o); err != nil {
+	if err := t.export(ctx, o, os.Getenv); err != nil {
 		return nil, errors.Join(err, t.scrape.close())
 	}
 	slog.SetDefault(logger)
@@ -158,25 +177,6 @@ func level(name string) (slog.Level, error) {
 	}
 }
 
-// trace has spans sent to the endpoint. Without one they get ids and nothing else.
-func (t *Telemetry) trace(ctx context.Context, o Options) error {
-	options := []sdktrace.TracerProviderOption{sdktrace.WithSampler(sdktrace.NeverSample())}
-	if o.OTLPEndpoint != "" {
-		// The exporter connects in the background: a collector that is away holds nothing up.
-		exporter, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpointURL(o.OTLPEndpoint))
-		if err != nil {
-			return fmt.Errorf("send traces to %s: %w", o.OTLPEndpoint, err)
-		}
-		t.exporter = exporter
-		about := resource.NewSchemaless(attribute.String("service.name", o.Service), attribute.String("service.version", o.Version))
-		options = []sdktrace.TracerProviderOption{sdktrace.WithBatcher(exporter), sdktrace.WithResource(about),
-			sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(1 / float64(max(o.TraceOneIn, 1)))))}
-	}
-	t.provider = sdktrace.NewTracerProvider(options...)
-	t.Tracer = t.tracers().Tracer(tracerName)
-	return nil
-}
-
 // tracers makes tracers for the doors and the libraries.
 func (t *Telemetry) tracers() trace.TracerProvider {
 	if t.exporter == nil {
@@ -205,6 +205,11 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()
 	closed := t.closeScrape(ctx)
+	if t.metrics != nil {
+		if err := t.metrics.Shutdown(ctx); err != nil {
+			closed = errors.Join(closed, fmt.Errorf("send the last metrics: %w", err))
+		}
+	}
 	err := t.provider.Shutdown(ctx)
 	if err == nil {
 		return closed

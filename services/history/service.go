@@ -16,6 +16,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/filter"
 	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history/internal/adminalerts"
 	"github.com/outbound-events/outbound/services/history/internal/carry"
@@ -69,7 +70,7 @@ func (o Options) Validate() error {
 	return f.Err()
 }
 
-// Deps are what the service needs, all required but FreeBytes. Whoever opened them closes them, after Run.
+// Deps are what the service needs, all required but FreeBytes and Telemetry. Whoever opened them closes them, after Run.
 type Deps struct {
 	Bus       *bus.Conn
 	Log       *deliverylog.Log
@@ -81,6 +82,8 @@ type Deps struct {
 	Version string
 	// FreeBytes returns what is free on the disk of an embedded broker. Nil: that is not known.
 	FreeBytes func() (uint64, error)
+	// Telemetry shows the status as metrics. Nil: it is not shown.
+	Telemetry *telemetry.Telemetry
 }
 
 // Service answers DeliveryService, StatusService, and EventService but for PublishEvent.
@@ -127,6 +130,9 @@ func (s *Service) wire(filters *filter.Cache) {
 	s.status = status.New(status.Options{
 		Lookups: s.o.Lookups, Version: s.Version, DurabilityNotice: durabilityNotice(s.Broker, s.o.SyncConfirmed), FreeBytes: s.FreeBytes,
 	}, status.Deps{Bus: s.Bus, Log: s.Log, Config: s.Config, Queues: queued}, s.activity)
+	if s.Telemetry != nil {
+		status.NewMetrics(s.status, s.Telemetry)
+	}
 	s.search = search.New(search.Deps{
 		Bus: s.Bus, Log: s.Log, Config: s.Config, Events: events, Index: s.index, Queues: queued, MaxScan: s.o.MaxScan,
 	})

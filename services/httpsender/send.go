@@ -77,14 +77,16 @@ type client struct {
 
 // Send makes one attempt and reports what it saw. A connection that was kept and breaks before any byte of the answer may have
 // been closed by the receiver while idle: the request is then sent once more on a new one, within the same attempt.
-func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcome {
+func (s *sender) Send(ctx context.Context, d *delivery.Delivery) (o delivery.Outcome) {
 	began := time.Now()
-	o := delivery.Outcome{Began: s.now(), Fault: delivery.FaultNone}
+	o = delivery.Outcome{Began: s.now(), Fault: delivery.FaultNone}
 	c := s.client(d.Recipient)
 	if c.fault != 0 {
 		o.Fault, o.Detail = c.fault, c.detail
 		return o
 	}
+	ctx, span := startRequest(ctx, c.URL, d.Attempt)
+	defer func() { endRequest(span, o) }()
 	// Without a span of its own an attempt belongs to the trace of the event's acceptance.
 	header, body, err := c.target.request(d, render.Sending{
 		At: o.Began, TraceParent: cmp.Or(telemetry.TraceParent(ctx), d.TraceParent), Custom: s.customFields(),

@@ -40,6 +40,8 @@ const anyType = "_"
 type submission struct {
 	raw []byte
 	via string
+	// subject is what it was published on; empty: it was posted.
+	subject string
 	// appliance is whose event it is: by the subject on NATS, by the token or the caller's word elsewhere. Empty: the event's source.
 	appliance string
 	// typeID is what the subject names on NATS: the event's type, as it was sent or in the catalogue.
@@ -107,7 +109,7 @@ func (k *intake) take(ctx context.Context, s submission) (bus.Receipt, *event.Ev
 		return bus.Receipt{}, nil, err
 	}
 	defer place.Leave()
-	return k.inTurn(ctx, s, place)
+	return k.traced(ctx, s, place)
 }
 
 // enter takes a place for an event, or says why there is none.
@@ -359,6 +361,6 @@ func (k *intake) unstored(s submission, f *bus.StoreFault) error {
 
 // refuse counts an event that its publisher keeps and sends again. It is no decision on the event, so it has no record.
 func (k *intake) refuse(s submission, reason string, err error) error {
-	k.deps.Observer.Decided("refused", reason, s.via)
+	k.deps.Observer.Decided(decidedRefused, reason, s.via)
 	return err
 }

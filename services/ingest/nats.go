@@ -10,7 +10,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -62,7 +61,7 @@ func (k *intake) endpoint(svc micro.Service, name, subject string) error {
 
 // request answers one request in its own time: the store is awaited by a goroutine each, so that many events share a commit.
 func (k *intake) request(r micro.Request) {
-	s := submission{raw: eventhttp.Structured(r.Headers(), r.Data()), via: viaNATS}
+	s := submission{raw: eventhttp.Structured(r.Headers(), r.Data()), via: viaNATS, subject: r.Subject()}
 	s.appliance, s.typeID = bus.FromIngestSubject(r.Subject())
 	place, err := k.enter(s)
 	if err != nil {
@@ -70,16 +69,13 @@ func (k *intake) request(r micro.Request) {
 		return
 	}
 	headers := traceCarrier(r.Headers())
-	server := trace.WithSpanKind(trace.SpanKindServer)
 	k.replies.Go(func() {
 		defer place.Leave()
 		ctx := context.Background()
 		if len(headers) > 0 {
 			ctx = propagation.TraceContext{}.Extract(ctx, headers)
 		}
-		ctx, span := k.tracer.Start(ctx, "accept event", server)
-		defer span.End()
-		receipt, e, err := k.inTurn(ctx, s, place)
+		receipt, e, err := k.traced(ctx, s, place)
 		k.respond(r.Reply(), receipt, e, err)
 	})
 }

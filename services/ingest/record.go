@@ -55,6 +55,8 @@ func newRecorder(h *deliverylog.Log, deps Deps) *recorder {
 const (
 	decidedAccepted  = "accepted"
 	decidedDuplicate = "duplicate"
+	decidedRejected  = "rejected"
+	decidedRefused   = "refused"
 )
 
 // accepted records an acceptance and calls done with whether it has a record. A duplicate is recorded only if the first record is
@@ -77,7 +79,7 @@ func (r *recorder) accepted(ctx context.Context, s submitted, receipt bus.Receip
 // rejected records a rejection as far as there is room for it.
 func (r *recorder) rejected(s submission, e *event.Event, violations event.Violations, now time.Time) {
 	first := violations[0]
-	r.deps.Observer.Decided("rejected", first.Reason, s.via)
+	r.deps.Observer.Decided(decidedRejected, first.Reason, s.via)
 	rec := record(s, e, now)
 	l := r.limit(rec.Appliance)
 	if l.lines.Allow() {

@@ -86,6 +86,8 @@ type Observer interface {
 	Unrecorded()
 	// Limited counts an event that was refused because of its appliance's limit; unknown senders have no appliance.
 	Limited(appliance string)
+	// Answered notes how long the answer to an event took, in the trace that ctx belongs to.
+	Answered(ctx context.Context, decision, via string, took time.Duration)
 }
 
 // Deps are the open doors of the service. They are closed by who opened them, after Run.
@@ -140,6 +142,8 @@ type silent struct{}
 func (silent) Decided(string, string, string) {}
 func (silent) Unrecorded()                    {}
 func (silent) Limited(string)                 {}
+
+func (silent) Answered(context.Context, string, string, time.Duration) {}
 
 // Register adds EventService to a server, with PublishEvent answered here.
 func (s *Service) Register(r grpc.ServiceRegistrar) { outboundv1.RegisterEventServiceServer(r, s) }

@@ -96,6 +96,10 @@ func (c *counts) Decided(decision, reason, via string) { c.add(decision + " " + 
 func (c *counts) Unrecorded()                          { c.add("unrecorded") }
 func (c *counts) Limited(appliance string)             { c.add("limited " + appliance) }
 
+func (c *counts) Answered(_ context.Context, decision, via string, _ time.Duration) {
+	c.add("answered " + decision + " " + via)
+}
+
 func (c *counts) add(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -14,19 +14,29 @@ import (
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
+// withTrace adds the attribute of the CloudEvents distributed tracing extension to an event.
+func withTrace(e []byte, trace string) []byte {
+	return fmt.Appendf(nil, `{"traceparent":%q,%s`, trace, e[1:])
+}
+
 func TestTraceContextIsReadInAnyCaseOnNATS(t *testing.T) {
 	h := open(t, defaults(), "a-1")
 	nc := h.appliance("a-1")
 	r := &recipient.Recipient{ID: "r1", Enabled: true, EventTypes: []string{kind}, HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
 	must(t, control.New(h.bus).EnsureConsumer(t.Context(), r))
-	names := []string{"traceparent", "Traceparent", "TraceParent", "TRACEPARENT"}
+	names := []string{"ce-traceparent", "traceparent", "Traceparent", "TraceParent", "TRACEPARENT"}
 	want := map[string]string{}
 	for i, name := range names {
 		m := nats.NewMsg(bus.IngestSubjectOf("a-1", kind))
 		m.Data = eventJSON("a-1", "e-"+name)
 		// Without an exporter a span of ours has an id of its own and the flags that came.
 		trace := fmt.Sprintf("00-%032x-b7ad6b7169203331-01", i+1)
-		m.Header[name] = []string{trace}
+		if name == "ce-traceparent" {
+			m.Data = withTrace(m.Data, trace)
+		} else {
+			m.Header[name] = []string{trace}
+			m.Data = withTrace(m.Data, "00-0000000000000000000000000000000f-b7ad6b7169203331-01") // the request's comes first
+		}
 		want["e-"+name] = trace
 		answer, err := nc.RequestMsg(m, waittest.Limit)
 		must(t, err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -70,6 +71,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *handler) publish(ctx context.Context, r *http.Request, raw []byte) (*outboundv1.PublishEventResponse, error) {
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		// The request belongs to no trace, but the event may (CloudEvents distributed tracing extension).
+		ctx = propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": event.TraceParent(raw)})
+	}
 	return h.events.PublishEvent(ctx, &outboundv1.PublishEventRequest{
 		Source: &outboundv1.PublishEventRequest_Json{Json: raw}, ApplianceId: r.URL.Query().Get("appliance_id"),
 	})
