@@ -211,12 +211,19 @@ func redact(m protoreflect.Message) {
 
 const viaGRPC = "grpc"
 
+// speaksForOthers reports whether the caller may say where a call came from: the console may, by its certificate or its token.
+func (g *interceptors) speaksForOthers(ctx context.Context, proof string) bool {
+	if service, proved := peerService(ctx); proved {
+		return Principal{Role: RoleService, Service: service}.acts()
+	}
+	p, err := g.auth.Authenticate(ctx, proof)
+	return err == nil && p.acts()
+}
+
 // origin returns where a call came from: what the console says of it, else the peer.
 func (g *interceptors) origin(ctx context.Context) audit.Origin {
-	if o, proof, ok := audited.Said(ctx); ok {
-		if p, err := g.auth.Authenticate(ctx, proof); err == nil && p.Role == RoleService {
-			return o
-		}
+	if o, proof, ok := audited.Said(ctx); ok && g.speaksForOthers(ctx, proof) {
+		return o
 	}
 	o := audit.Origin{Via: viaGRPC, Agent: strings.Join(metadata.ValueFromIncomingContext(ctx, "user-agent"), ", ")}
 	if p, ok := peer.FromContext(ctx); ok {

@@ -98,7 +98,8 @@ func (k *storeKeeper) checkLimits(o bus.StreamOptions) {
 	limit := uint64(max(o.EventsMaxBytes, 0)) + uint64(max(o.HistoryMaxBytes, 0)) + uint64(max(o.AuditMaxBytes, 0))
 	if err == nil && limit > space.Total {
 		k.notices.Set(noticeLimits, fmt.Sprintf("The streams may grow to %d MiB, but the disk of %s has %d MiB. Lower "+
-			"streams.eventsMaxBytes, streams.historyMaxBytes and streams.auditMaxBytes, or provide a larger disk.", limit>>20, k.dir, space.Total>>20))
+			"streams.eventsMaxBytes, streams.historyMaxBytes and streams.auditMaxBytes, or provide a larger disk.",
+			limit>>20, k.dir, space.Total>>20))
 	}
 }
 

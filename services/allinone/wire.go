@@ -207,7 +207,8 @@ func (r *runtime) front(core *bus.Conn, intake *ingest.Service) error {
 		Config: conn, Ingest: conn, History: conn, Publish: r.publish,
 		Signed:       console.Neighbours{Config: signed, Ingest: signed, History: signed},
 		ServiceToken: r.secrets.tokens.Service,
-		Ops:          ops, Listener: r.http, TLS: r.files != nil, Logger: r.telemetry.Logger, Version: process.Version(), FirstStart: r.firstStart,
+		Ops:          ops, Listener: r.http, TLS: r.files != nil, Logger: r.telemetry.Logger,
+		Version: process.Version(), FirstStart: r.firstStart,
 	})
 	if err != nil {
 		return err

@@ -23,12 +23,9 @@ func WithOrigin(ctx context.Context, o audit.Origin) context.Context {
 	return context.WithValue(ctx, originKey{}, o)
 }
 
-// Originating returns a connection whose calls say where they come from, as WithOrigin has noted it. token is the services'; without one
-// nobody believes it, and it is not said.
+// Originating returns a connection whose calls say where they come from, as WithOrigin has noted it. token is the console's, or the
+// services'; without one it is believed on a connection that proves by a certificate to be the console's.
 func Originating(conn grpc.ClientConnInterface, token string) grpc.ClientConnInterface {
-	if token == "" {
-		return conn
-	}
 	return originating{conn, token}
 }
 
@@ -57,7 +54,7 @@ func (c originating) NewStream(ctx context.Context, d *grpc.StreamDesc, method s
 	return c.ClientConnInterface.NewStream(c.note(ctx), d, method, opts...)
 }
 
-// Said returns where a call came from as its caller says, and the token that proves that the caller may say so.
+// Said returns where a call came from as its caller says, and the token that proves that the caller may say so; empty: none.
 func Said(ctx context.Context) (o audit.Origin, proof string, ok bool) {
 	said, proofs := metadata.ValueFromIncomingContext(ctx, originOf), metadata.ValueFromIncomingContext(ctx, originProof)
 	if len(said) != 1 || len(proofs) != 1 {

@@ -81,6 +81,11 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 		deps.ServiceToken = token
+		if token == "" && o.ConsoleTokenFile != "" { // REST requests are forwarded without the certificate
+			if deps.ServiceToken, err = secret.LoadToken(o.ConsoleTokenFile); err != nil {
+				return fmt.Errorf("consoleTokenFile: %w", err)
+			}
+		}
 	}
 	if err := share(p, o.Redis, &deps); err != nil {
 		return err

@@ -174,7 +174,8 @@ func TestASyslogServerGetsMessagesOfRFC5424(t *testing.T) {
 }
 
 func TestOptionsThatCannotWorkAreNamed(t *testing.T) {
-	o := audits.Options{Syslog: audits.SyslogOptions{Address: "x", Network: "unix", Facility: 24}, Webhook: audits.WebhookOptions{URL: "ftp://x"}}
+	o := audits.Options{Syslog: audits.SyslogOptions{Address: "x", Network: "unix", Facility: 24},
+		Webhook: audits.WebhookOptions{URL: "ftp://x"}}
 	err := o.Validate()
 	for _, want := range []string{"syslog.address", "syslog.network", "syslog.facility", "webhook.url"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
