@@ -72,7 +72,8 @@ func TestAWatchBeginsWithWhatIsStored(t *testing.T) {
 	h := start(t)
 	for i := range 30 {
 		id := fmt.Sprint("a", i)
-		if _, err := h.settings.CreateAppliance(h.ctx(), &outboundv1.CreateApplianceRequest{Appliance: &outboundv1.Appliance{Id: id}}); err != nil {
+		_, err := h.settings.CreateAppliance(h.ctx(), &outboundv1.CreateApplianceRequest{Appliance: &outboundv1.Appliance{Id: id}})
+		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(h.ctx())
