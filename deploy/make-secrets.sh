@@ -39,8 +39,20 @@ keyset() {
 
 secret admin.token random obt_ 32
 secret service.token random obt_ 32
+secret console.token random obt_ 32
 secret nats.password random core_ 32
 secret seal.key keyset
+
+# The certificates of all services, by the product's own command: those that are missing, and those that expire.
+outbound=${OUTBOUND:-$here/../bin/outbound}
+if [ ! -x "$outbound" ]; then
+  echo "$outbound is missing: run make build first, or set OUTBOUND to the binary" >&2
+  exit 1
+fi
+"$outbound" certificates make --dir "$dir/tls"
+# Readable for the users of the containers, as the other secrets are. The authority's key is for this command alone.
+find "$dir/tls" -mindepth 1 -type d ! -name ca -exec chmod 755 {} + -o -name tls.key -exec chmod 444 {} + -o -name '*.crt' -exec chmod 444 {} +
+chmod 755 "$dir/tls"
 
 # The broker reads the appliances' accounts from here; `outbound appliances nats-config` writes it.
 if [ $# -eq 0 ] && [ ! -e "$here/nats/appliances.conf" ]; then

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -51,14 +52,19 @@ func (e errShort) Error() string {
 	return e.recipient + " has " + strconv.Itoa(e.got) + " of " + strconv.Itoa(e.want)
 }
 
-func publish(t *testing.T, a *harness.Appliance, e harness.Event) harness.Reply {
+// publish hands in an event, as an appliance does: again with the same id while the store is slow or busy.
+func publish(t *testing.T, a *harness.Appliance, e harness.Event) (r harness.Reply) {
 	t.Helper()
-	ctx, cancel := waittest.Context(t.Context())
-	defer cancel()
-	r, err := a.Publish(ctx, e)
-	if err != nil {
-		t.Fatal(err)
-	}
+	waittest.NoError(t, "the event to be accepted", func() error {
+		ctx, cancel := waittest.Context(t.Context())
+		defer cancel()
+		var err error
+		var refused *harness.Refusal
+		if r, err = a.Publish(ctx, e); err != nil && (!errors.As(err, &refused) || refused.Code != "503") {
+			t.Fatal(err)
+		}
+		return err
+	})
 	return r
 }
 

@@ -59,7 +59,8 @@ for platform in "${platforms[@]}"; do
   [ "$os" != linux ] || pack "$arch"
 done
 if grep -q '^sbom:' Makefile; then
-  make sbom
+  make sbom VERSION="$version" >/dev/null
+  cp sbom/* dist/
 fi
 (cd dist && find . -maxdepth 1 -type f ! -name SHA256SUMS -printf '%f\n' | LC_ALL=C sort | xargs sha256sum >SHA256SUMS)
 (cd dist && cat SHA256SUMS)

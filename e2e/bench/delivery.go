@@ -29,11 +29,17 @@ func wireFrom(appliance, eventType string, n int) []byte {
 
 // system starts the all-in-one with recipients on the site, and an appliance.
 func (b *bench) system(s *site, sync string, recipients int) (*harness.System, *harness.Appliance) {
-	h := harness.StartIn(b, harness.AllInOne, b.TempDir(), sync)
+	h := b.unlimited(sync)
 	for i := range recipients {
 		b.recipient(h, fmt.Sprint("bench-", i), s.url(i))
 	}
 	return h, h.AddAppliance(b, appliance)
+}
+
+// unlimited is a system whose appliances may publish as much as they can.
+func (b *bench) unlimited(sync string) *harness.System {
+	return harness.StartWith(b, &harness.System{Shape: harness.AllInOne, Dir: b.TempDir(), Sync: sync, Senders: 2,
+		Env: []string{"OUTBOUND_INGEST_EVENTS_PER_SECOND=0", "OUTBOUND_INGEST_BYTES_PER_SECOND=0"}})
 }
 
 func (b *bench) recipient(h *harness.System, name, url string) {

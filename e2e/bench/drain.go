@@ -40,7 +40,7 @@ func (b *bench) drains() []row {
 
 // held is a recipient that is disabled and whose events wait.
 func (b *bench) held(s *site) dam {
-	h := harness.StartIn(b, harness.AllInOne, b.TempDir(), "always")
+	h := b.unlimited("always")
 	id := h.AddRecipient(b, harness.Object{
 		"displayName": "held", "enabled": false, "whileDisabled": "HOLD", "eventTypes": []string{eventType},
 		"http": harness.Object{"url": s.url(0)},
@@ -53,7 +53,7 @@ func (b *bench) held(s *site) dam {
 // refusing is a recipient that answers 503.
 func (b *bench) refusing(s *site) dam {
 	s.shut(true)
-	h := harness.StartIn(b, harness.AllInOne, b.TempDir(), "always")
+	h := b.unlimited("always")
 	id := h.AddRecipient(b, harness.Object{
 		"displayName": "refusing", "eventTypes": []string{eventType}, "http": harness.Object{"url": s.url(0), "retryInterval": "1s"},
 	})

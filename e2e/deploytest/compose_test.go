@@ -126,7 +126,11 @@ func TestComposeNamesFilesThatExist(t *testing.T) {
 			if v.Type != types.VolumeTypeBind {
 				continue
 			}
-			if _, err := os.Stat(v.Source); err != nil {
+			source := v.Source
+			if _, secret, ok := strings.Cut(source, filepath.Join("deploy", "secrets")+"/"); ok {
+				source = filepath.Join(made, secret)
+			}
+			if _, err := os.Stat(source); err != nil {
 				t.Errorf("service %s mounts what is not there: %v", name, err)
 			}
 		}
@@ -139,6 +143,7 @@ func makeSecrets(t *testing.T) string {
 	dir := filepath.Join(t.TempDir(), "secrets")
 	for range 2 { // the second run keeps what the first made
 		cmd := exec.CommandContext(t.Context(), "bash", filepath.Join(root(t), "deploy", "make-secrets.sh"), dir)
+		cmd.Env = append(os.Environ(), "OUTBOUND="+harness.Binary("outbound"))
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("make secrets: %v\n%s", err, out)
 		}
@@ -148,7 +153,7 @@ func makeSecrets(t *testing.T) string {
 
 func TestMadeSecretsAreGood(t *testing.T) {
 	dir := makeSecrets(t)
-	for _, name := range []string{"admin.token", "service.token"} {
+	for _, name := range []string{"admin.token", "service.token", "console.token"} {
 		token, err := secret.LoadToken(filepath.Join(dir, name))
 		if err != nil || !strings.HasPrefix(token, secret.TokenPrefix) {
 			t.Errorf("%s: %v, prefix %q wanted", name, err, secret.TokenPrefix)

@@ -72,6 +72,7 @@ APPLIANCE_%[1]s {
   users: [ { user: "%[1]s", password: "%[2]s", permissions: { publish: ["outbound.ingest.%[1]s.>"], subscribe: {
     allow: [">"], deny: ["outbound.>", "$SYS.>", "$JS.>", "$KV.>", "$O.>", "$SRV.>", "_R_.>"] } } } ]
   imports: [ { service: { account: CORE, subject: "outbound.ingest.%[1]s.>" } } ]
+  limits: { max_connections: 1000, max_subscriptions: 1000 }
 }
 `, id, hash)
 }

@@ -3,6 +3,7 @@ package harness
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,6 +24,11 @@ type Client struct {
 func NewClient(base, token string) *Client {
 	return &Client{Base: base, Token: token,
 		http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
+}
+
+// Trust has the client verify an https server so; nil: by the system's roots.
+func (c *Client) Trust(secure *tls.Config) {
+	c.http.Transport = &http.Transport{MaxIdleConnsPerHost: 256, TLSClientConfig: secure, ForceAttemptHTTP2: secure != nil}
 }
 
 // Close ends idle connections.

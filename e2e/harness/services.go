@@ -25,6 +25,8 @@ type servicesShape struct {
 	single string
 	// brokers are the names of the nats-servers.
 	brokers []string
+	// tls says that everything speaks it.
+	tls bool
 	// link says where a service dials to reach a listener.
 	link func(from, listener string) string
 }
@@ -39,7 +41,7 @@ func (h *System) services(t T) {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	e := &servicesShape{root: root, dir: h.Dir, at: map[string]string{}, brokers: []string{broker},
+	e := &servicesShape{root: root, dir: h.Dir, at: map[string]string{}, brokers: []string{broker}, tls: h.TLS,
 		single: cmp.Or(h.Store, filepath.Join(h.Dir, "nats", "store"))}
 	if h.Shape == Cluster {
 		e.brokers = []string{broker + "-1", broker + "-2", broker + "-3"}
@@ -51,6 +53,7 @@ func (h *System) services(t T) {
 		return h.Link(t, from, listener, e.at[listener])
 	}
 	e.makeSecrets(t)
+	h.secure = e.trusting(t)
 	for _, b := range e.brokers {
 		e.at[b+"/nats"], e.at[b+"/http"], e.at[b+"/route"] = freeAddress(t), freeAddress(t), freeAddress(t)
 	}
@@ -72,12 +75,14 @@ func (h *System) services(t T) {
 		"RecipientService": e.at["config/grpc"], "SettingsService": e.at["config/grpc"], "EventService": e.at["ingest/grpc"],
 		"DeliveryService": e.at["history/grpc"], "StatusService": e.at["history/grpc"],
 	}
-	h.REST.Base, h.REST.Token = "http://"+e.at["console/http"], e.read(t, "admin.token")
+	h.REST.Base, h.REST.Token = e.scheme("http")+e.at["console/http"], e.read(t, "admin.token")
+	h.REST.Trust(h.secure)
 	for _, b := range e.brokers {
 		h.parts = append(h.parts, e.nats(t, b, h.Sync))
 	}
 	for _, name := range append(names, "email-sender", "history", "console") {
 		p := e.service(name)
+		p.ready = okayOver(e.scheme("http")+e.at[name+"/http"], h.secure)
 		if h.Redis != "" && strings.HasPrefix(name, httpSender) {
 			p.env = append(p.env, "OUTBOUND_REDIS_ADDRESS="+h.Redis, fmt.Sprint("OUTBOUND_REDIS_REPLICAS=", h.Senders))
 		}
@@ -89,7 +94,7 @@ func (h *System) services(t T) {
 	for _, b := range e.brokers {
 		h.monitors[b] = e.at[b+"/http"]
 	}
-	h.added = func(t T) { e.reloadBroker(t, h) }
+	h.added = func(t T, ids ...string) { e.reloadBroker(t, h, ids) }
 }
 
 // makeSecrets makes tokens, passwords and the sealing key as the operator of the compose file does.
@@ -97,7 +102,9 @@ func (e *servicesShape) makeSecrets(t T) {
 	e.secrets = filepath.Join(e.dir, "secrets")
 	script := filepath.Join(e.root, "deploy", "make-secrets.sh")
 	//nolint:gosec // our own script
-	if out, err := exec.CommandContext(context.Background(), "bash", script, e.secrets).CombinedOutput(); err != nil {
+	cmd := exec.CommandContext(context.Background(), "bash", script, e.secrets)
+	cmd.Env = append(os.Environ(), "OUTBOUND="+Binary("outbound"))
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("make the secrets: %v\n%s", err, out)
 	}
 }
@@ -118,6 +125,10 @@ func (e *servicesShape) broker(t T) {
 		replace := []string{"store_dir: /data\n", fmt.Sprintf("store_dir: %q\n", e.store(b))}
 		if len(e.brokers) > 1 {
 			replace = append(replace, "server_name: outbound\n", "server_name: "+b+"\n"+e.cluster(b))
+		}
+		if e.tls {
+			replace = append(replace, "listen: \"0.0.0.0:4222\"\n", fmt.Sprintf("tls { cert_file: %q, key_file: %q, min_version: \"1.2\" }\n",
+				filepath.Join(e.secrets, "tls", "nats", "tls.crt"), filepath.Join(e.secrets, "tls", "nats", "tls.key")))
 		}
 		e.copy(t, filepath.Join(e.root, "deploy", "nats", "nats.conf"), filepath.Join(e.dir, "nats", b+".conf"), replace...)
 	}
@@ -193,17 +204,20 @@ func (e *servicesShape) nats(t T, name, sync string) *part {
 
 // reloadBroker writes the appliances' accounts for the broker and has it read them, as an operator does. It takes two reloads: of an
 // account that is new, nats-server 2.15.2 knows the users after the first and the imports after the second.
-func (e *servicesShape) reloadBroker(t T, h *System) {
+func (e *servicesShape) reloadBroker(t T, h *System, ids []string) {
 	conf := filepath.Join(e.dir, "nats", "appliances.conf")
 	// A replica of the settings that is behind may not know a new appliance yet.
 	waittest.NoError(t, "the appliances' accounts to be complete", func() error {
 		cmd := exec.CommandContext(context.Background(), Binary("outbound"), "appliances", "nats-config", "-w", conf,
 			"--grpc", h.grpc["SettingsService"], "--service-token-file", filepath.Join(e.secrets, "service.token")) //nolint:gosec // our own binary
+		if e.tls {
+			cmd.Args = append(cmd.Args, "--ca-file", e.authority())
+		}
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("outbound appliances nats-config: %v\n%s", err, out)
 		}
 		raw, err := os.ReadFile(conf)
-		for id := range h.made {
+		for _, id := range ids {
 			if err == nil && !strings.Contains(string(raw), id) {
 				err = fmt.Errorf("%s has no account for %s", conf, id)
 			}
@@ -236,12 +250,12 @@ func (e *servicesShape) service(name string) *part {
 		binary = strings.TrimSuffix(httpSender, "-")
 	}
 	common := map[string]string{
-		"NATS_URL":           "nats://" + e.natsAddresses(func(listener string) string { return e.link(name, listener) }),
+		"NATS_URL":           e.scheme("nats") + e.natsAddresses(func(listener string) string { return e.link(name, listener) }),
 		"NATS_PASSWORD_FILE": filepath.Join(e.secrets, "nats.password"),
 		"SERVICE_TOKEN_FILE": filepath.Join(e.secrets, "service.token"),
 	}
 	admin := map[string]string{"ADMIN_TOKEN_FILE": filepath.Join(e.secrets, "admin.token")}
-	server := map[string]string{"GRPC": e.at[name+"/grpc"]}
+	server := map[string]string{"GRPC": e.at[name+"/grpc"], "CONSOLE_TOKEN_FILE": filepath.Join(e.secrets, "console.token")}
 	client := map[string]string{"CONFIG": e.link(name, "config/grpc")}
 	streams := map[string]string{"STREAMS_REPLICAS": fmt.Sprint(len(e.brokers))}
 	sealed := map[string]string{"SEAL_KEY_FILE": filepath.Join(e.secrets, "seal.key")}
@@ -253,14 +267,14 @@ func (e *servicesShape) service(name string) *part {
 		"http-sender":  {common, client, sealed, policy, {"ALLOW_EGRESS": "127.0.0.0/8"}},
 		"email-sender": {common, client, sealed},
 		"console": {client, {"INGEST": e.at["ingest/grpc"], "HISTORY": e.at["history/grpc"],
-			"SERVICE_TOKEN_FILE": filepath.Join(e.secrets, "service.token")}},
+			"CONSOLE_TOKEN_FILE": filepath.Join(e.secrets, "console.token")}},
 	}[binary]
+	own = append(own, e.certificate(binary))
 	p := &part{name: name, path: Binary(binary), args: []string{"--options", filepath.Join(e.root, "deploy", "options", binary+".yaml")}}
 	for _, set := range append(own, map[string]string{"HTTP": e.at[name+"/http"]}) {
 		for k, v := range set {
 			p.env = append(p.env, fmt.Sprintf("OUTBOUND_%s=%s", k, v))
 		}
 	}
-	p.ready = okay("http://" + e.at[name+"/http"])
 	return p
 }

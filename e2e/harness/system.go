@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -47,6 +49,8 @@ type System struct {
 	Senders int
 	// Redis is where those share rate limits, host:port. Empty: each keeps them alone.
 	Redis string
+	// TLS has everything of the shape Services speak it, with certificates that the product makes.
+	TLS bool
 	// Store is the folder of the stock broker's store. Empty: one in Dir.
 	Store string
 	// Env is added to the environment of the all-in-one: options.
@@ -66,7 +70,9 @@ type System struct {
 	// login is what an appliance signs in to the broker with.
 	login func(user, password string) nats.Option
 	// added is called when there are new appliances, for a broker that reads its users from a file.
-	added func(t T)
+	added func(t T, ids ...string)
+	// secure verifies listeners; nil without TLS.
+	secure *tls.Config
 	// made are the appliances of AddAppliances.
 	made map[string]*Appliance
 }
@@ -282,8 +288,11 @@ func (h *System) Logs() string {
 }
 
 // okay asks a readiness address.
-func okay(base string) func() error {
-	client := &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+func okay(base string) func() error { return okayOver(base, nil) }
+
+// okayOver is okay for a listener that is verified so.
+func okayOver(base string, secure *tls.Config) func() error {
+	client := &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: secure}}
 	return func() error {
 		q, err := http.NewRequestWithContext(context.Background(), http.MethodGet, base+"/readyz", nil)
 		if err != nil {
@@ -308,12 +317,15 @@ func (h *System) AddAppliance(t T, id string) *Appliance {
 	if !made {
 		a = h.makeAppliance(t, id)
 		if h.added != nil {
-			h.added(t)
+			h.added(t, id)
 		}
 	}
 	waittest.NoError(t, "the broker to know "+id, func() (err error) {
-		a.nc, err = nats.Connect("nats://"+h.nats, h.login(a.User, a.Password), nats.Name(id), nats.MaxReconnects(-1),
-			nats.ReconnectWait(50*time.Millisecond))
+		opts := []nats.Option{h.login(a.User, a.Password), nats.Name(id), nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond)}
+		if h.secure != nil {
+			opts = append(opts, nats.Secure(h.secure))
+		}
+		a.nc, err = nats.Connect("nats://"+h.nats, opts...)
 		return err
 	})
 	t.Cleanup(a.nc.Close)
@@ -329,7 +341,7 @@ func (h *System) AddAppliances(t T, ids ...string) {
 		h.made[id] = h.makeAppliance(t, id)
 	}
 	if h.added != nil {
-		h.added(t)
+		h.added(t, ids...)
 	}
 }
 
@@ -341,6 +353,7 @@ func (h *System) makeAppliance(t T, id string) *Appliance {
 	if a.User == "" || a.Password == "" || a.Token == "" {
 		t.Fatalf("add appliance %s: the answer lacks credentials", id)
 	}
+	a.rest.Trust(h.secure)
 	return a
 }
 
@@ -358,7 +371,11 @@ func (h *System) GRPC(t T, service string) *grpc.ClientConn {
 	if !ok {
 		address = h.grpc[""]
 	}
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+	transport := insecure.NewCredentials()
+	if h.secure != nil {
+		transport = credentials.NewTLS(h.secure)
+	}
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(transport),
 		grpc.WithPerRPCCredentials(bearer(h.REST.Token)))
 	if err != nil {
 		t.Fatalf("open a gRPC connection to %s: %v", address, err)

@@ -367,6 +367,13 @@ type Appliance struct {
 	// Id ID, the `source` of its events: letters, digits, underscores and hyphens, 1 to 64 characters.
 	Id string `json:"id"`
 
+	// MaxBytesPerSecond Bytes of events that it may publish per second, 65536 to 1073741824; more are refused with 429. Default: the option
+	// `bytesPerSecond` of ingest.
+	MaxBytesPerSecond *int32 `json:"maxBytesPerSecond,omitempty"`
+
+	// MaxEventsPerSecond Events that it may publish per second, 1 to 1000000; more are refused with 429. Default: the option `eventsPerSecond` of ingest.
+	MaxEventsPerSecond *int32 `json:"maxEventsPerSecond,omitempty"`
+
 	// RotateTime When its credentials were last replaced.
 	RotateTime *time.Time `json:"rotateTime,omitempty"`
 
@@ -404,6 +411,13 @@ type AppliancePatch struct {
 
 	// Id ID, the `source` of its events: letters, digits, underscores and hyphens, 1 to 64 characters.
 	Id *string `json:"id,omitempty"`
+
+	// MaxBytesPerSecond Bytes of events that it may publish per second, 65536 to 1073741824; more are refused with 429. Default: the option
+	// `bytesPerSecond` of ingest.
+	MaxBytesPerSecond *int32 `json:"maxBytesPerSecond,omitempty"`
+
+	// MaxEventsPerSecond Events that it may publish per second, 1 to 1000000; more are refused with 429. Default: the option `eventsPerSecond` of ingest.
+	MaxEventsPerSecond *int32 `json:"maxEventsPerSecond,omitempty"`
 
 	// RotateTime When its credentials were last replaced.
 	RotateTime *time.Time `json:"rotateTime,omitempty"`
@@ -473,6 +487,102 @@ type Attempt struct {
 
 	// TookMs Duration in milliseconds.
 	TookMs *float64 `json:"tookMs,omitempty"`
+}
+
+// AuditChange A field that changed.
+type AuditChange struct {
+	// After See before.
+	After *string `json:"after,omitempty"`
+
+	// Before Its value before and after, in JSON. Secrets are only said to be set or changed.
+	Before *string `json:"before,omitempty"`
+
+	// Path The path of the field.
+	Path *string `json:"path,omitempty"`
+
+	// Resource The resource, if it is not the entry's object.
+	Resource *string `json:"resource,omitempty"`
+}
+
+// AuditEnd What is known of the audit log beside its entries.
+type AuditEnd struct {
+	// KeptSeconds How long entries are kept, in seconds.
+	KeptSeconds *string `json:"keptSeconds,omitempty"`
+
+	// LastSequence The last sequence of the stream.
+	LastSequence *string `json:"lastSequence,omitempty"`
+
+	// NotedHash See noted_number.
+	NotedHash *string `json:"notedHash,omitempty"`
+
+	// NotedNumber Number and hash of the newest entry that was noted outside of the log. 0: none.
+	NotedNumber *string `json:"notedNumber,omitempty"`
+
+	// Time The broker's time.
+	Time *time.Time `json:"time,omitempty"`
+}
+
+// AuditEntry An entry of the audit log.
+type AuditEntry struct {
+	// Action What was done, e.g. `recipient.update`.
+	Action *string `json:"action,omitempty"`
+
+	// Actor Who: a user's name, `token ID`, `admin` for the admin token, or `outbound`. Of a sign-in the name that was given.
+	Actor *string `json:"actor,omitempty"`
+
+	// Address The client's address.
+	Address *string `json:"address,omitempty"`
+
+	// Agent What the client says of itself.
+	Agent *string `json:"agent,omitempty"`
+
+	// Changes The fields that changed.
+	Changes *[]AuditChange `json:"changes,omitempty"`
+
+	// Hash SHA-256 of the entry, which holds the hash of the entry before.
+	Hash *string `json:"hash,omitempty"`
+
+	// LeftOut How many entries of denied and refused calls were left out before this one, because there were too many.
+	LeftOut *string `json:"leftOut,omitempty"`
+
+	// Number Counts the entries from 1.
+	Number *string `json:"number,omitempty"`
+
+	// Object To what, e.g. `recipients/crm`.
+	Object *string `json:"object,omitempty"`
+
+	// Outcome OK: done. DENIED: the caller is not known or may not. REFUSED: not possible. FAILED: it is not known whether all of it was done.
+	Outcome *string `json:"outcome,omitempty"`
+
+	// PreviousHash The hash of the entry before.
+	PreviousHash *string `json:"previousHash,omitempty"`
+
+	// Reason Why it was not done.
+	Reason *string `json:"reason,omitempty"`
+
+	// Request What was asked, in JSON, where nothing was changed. Without secrets.
+	Request *string `json:"request,omitempty"`
+
+	// Revisions The revisions that were made; see ListRevisions.
+	Revisions *[]AuditRevision `json:"revisions,omitempty"`
+
+	// Role The caller's role.
+	Role *string `json:"role,omitempty"`
+
+	// Time When it happened.
+	Time *time.Time `json:"time,omitempty"`
+
+	// Via How it came: `console`, `rest`, `cli`, `grpc`, or `local` for what a process did by itself.
+	Via *string `json:"via,omitempty"`
+}
+
+// AuditRevision A revision that was made.
+type AuditRevision struct {
+	// Resource The resource, as ListRevisions takes it.
+	Resource *string `json:"resource,omitempty"`
+
+	// Revision Its revision.
+	Revision *string `json:"revision,omitempty"`
 }
 
 // Backoff Exponential backoff: the interval starts at the retry interval and is multiplied after each failure, up to the ceiling.
@@ -1228,6 +1338,21 @@ type Expiry struct {
 	Subject *string `json:"subject,omitempty"`
 }
 
+// ExportAuditResponse Response of ExportAudit: an entry, or the end.
+type ExportAuditResponse struct {
+	// End What is known of the log beside its entries. Set in the last message alone.
+	End *AuditEnd `json:"end,omitempty"`
+
+	// Entry The entry as it is hashed, in JSON.
+	Entry *string `json:"entry,omitempty"`
+
+	// Hash The hash that is stored with it: SHA-256 of `entry`.
+	Hash *string `json:"hash,omitempty"`
+
+	// Sequence Where it is stored.
+	Sequence *string `json:"sequence,omitempty"`
+}
+
 // FieldFault An error in a field.
 type FieldFault struct {
 	// Description What is wrong and what to do.
@@ -1319,8 +1444,10 @@ type HttpRecipient struct {
 	// Format Format of the body. Default FORM.
 	Format *HttpRecipientFormatKind `json:"format,omitempty"`
 
-	// Headers Custom request headers, at most 32. Visible to anyone who can view the recipient: put secrets into `auth`. Names that
-	// Outbound or HTTP itself sets (Host, Content-Type, webhook-id, Authorization, …) are refused.
+	// Headers Custom request headers, at most 32. The values of those that are secret by name (Cookie, X-Api-Key, X-Auth-Token and the like) or
+	// are listed in `secretHeaders` are stored sealed and shown as `[redacted]`; a value that is sent back so, or empty, stays. The others
+	// are visible to anyone who can view the recipient. Names that Outbound or HTTP itself sets (Host, Content-Type, webhook-id,
+	// Authorization, …) are refused.
 	Headers *map[string]string `json:"headers,omitempty"`
 
 	// LegacyTls Whether to speak TLS as old servers need it: TLS 1.2 alone, and with its cipher suites that have RSA key exchange or CBC. What it
@@ -1343,6 +1470,9 @@ type HttpRecipient struct {
 	// RetryInterval Interval between attempts of a delivery, 0.1 s to 24 h. Default 30 s. A jitter of up to 10 % is added.
 	RetryInterval *string `json:"retryInterval,omitempty"`
 
+	// SecretHeaders Names of custom headers whose values are secrets, beside those that are by their names. Case-insensitive.
+	SecretHeaders *[]string `json:"secretHeaders,omitempty"`
+
 	// SendCustomFields Whether to include custom fields (defined under `/v1/custom-fields`). Default false.
 	SendCustomFields *bool `json:"sendCustomFields,omitempty"`
 
@@ -1363,7 +1493,8 @@ type HttpRecipient struct {
 	Timeout *string `json:"timeout,omitempty"`
 
 	// Url URL that events are POSTed to. The deployment decides which schemes and ports are allowed (`--url-policy`). At most 2,048
-	// characters, without user name, password and fragment.
+	// characters, without user name, password and fragment. Tokens in it, such as the parameter `token` or a long random part of the
+	// path, are shown as `[redacted]`; a URL that is sent back as it was shown keeps them.
 	Url string `json:"url"`
 }
 
@@ -1409,8 +1540,10 @@ type HttpRecipientPatch struct {
 	// Format Format of the body. Default FORM.
 	Format *HttpRecipientFormatKind `json:"format,omitempty"`
 
-	// Headers Custom request headers, at most 32. Visible to anyone who can view the recipient: put secrets into `auth`. Names that
-	// Outbound or HTTP itself sets (Host, Content-Type, webhook-id, Authorization, …) are refused.
+	// Headers Custom request headers, at most 32. The values of those that are secret by name (Cookie, X-Api-Key, X-Auth-Token and the like) or
+	// are listed in `secretHeaders` are stored sealed and shown as `[redacted]`; a value that is sent back so, or empty, stays. The others
+	// are visible to anyone who can view the recipient. Names that Outbound or HTTP itself sets (Host, Content-Type, webhook-id,
+	// Authorization, …) are refused.
 	Headers *map[string]string `json:"headers,omitempty"`
 
 	// LegacyTls Whether to speak TLS as old servers need it: TLS 1.2 alone, and with its cipher suites that have RSA key exchange or CBC. What it
@@ -1433,6 +1566,9 @@ type HttpRecipientPatch struct {
 	// RetryInterval Interval between attempts of a delivery, 0.1 s to 24 h. Default 30 s. A jitter of up to 10 % is added.
 	RetryInterval *string `json:"retryInterval,omitempty"`
 
+	// SecretHeaders Names of custom headers whose values are secrets, beside those that are by their names. Case-insensitive.
+	SecretHeaders *[]string `json:"secretHeaders,omitempty"`
+
 	// SendCustomFields Whether to include custom fields (defined under `/v1/custom-fields`). Default false.
 	SendCustomFields *bool `json:"sendCustomFields,omitempty"`
 
@@ -1453,7 +1589,8 @@ type HttpRecipientPatch struct {
 	Timeout *string `json:"timeout,omitempty"`
 
 	// Url URL that events are POSTed to. The deployment decides which schemes and ports are allowed (`--url-policy`). At most 2,048
-	// characters, without user name, password and fragment.
+	// characters, without user name, password and fragment. Tokens in it, such as the parameter `token` or a long random part of the
+	// path, are shown as `[redacted]`; a URL that is sent back as it was shown keeps them.
 	Url *string `json:"url,omitempty"`
 }
 
@@ -1479,6 +1616,15 @@ type IntakeViolation struct {
 type ListAppliancesResponse struct {
 	// Appliances All appliances.
 	Appliances *[]Appliance `json:"appliances,omitempty"`
+}
+
+// ListAuditEntriesResponse Response of ListAuditEntries.
+type ListAuditEntriesResponse struct {
+	// Entries The entries, newest first. A page may be short, or empty, although more follow.
+	Entries *[]AuditEntry `json:"entries,omitempty"`
+
+	// NextPageToken Token of the next page. Empty: there is none.
+	NextPageToken *string `json:"nextPageToken,omitempty"`
 }
 
 // ListCustomFieldsResponse Response of ListCustomFields.
@@ -2627,6 +2773,60 @@ type UpdateApplianceParams struct {
 // RotateApplianceJSONBody defines parameters for RotateAppliance.
 type RotateApplianceJSONBody = map[string]interface{}
 
+// ListAuditEntriesParams defines parameters for ListAuditEntries.
+type ListAuditEntriesParams struct {
+	// Since From this time on.
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Before this time.
+	Until *time.Time `form:"until,omitempty" json:"until,omitempty"`
+
+	// Actor See AuditFilter.actor.
+	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Action See AuditFilter.action.
+	Action *string `form:"action,omitempty" json:"action,omitempty"`
+
+	// Object See AuditFilter.object.
+	Object *string `form:"object,omitempty" json:"object,omitempty"`
+
+	// Outcome See AuditFilter.outcome.
+	Outcome *string `form:"outcome,omitempty" json:"outcome,omitempty"`
+
+	// Address See AuditFilter.address.
+	Address *string `form:"address,omitempty" json:"address,omitempty"`
+
+	// PageSize At most this many. 0: 50; at most 1,000.
+	PageSize *int32 `form:"pageSize,omitempty" json:"pageSize,omitempty"`
+
+	// PageToken The `next_page_token` of the page before. Empty: the first page.
+	PageToken *string `form:"pageToken,omitempty" json:"pageToken,omitempty"`
+}
+
+// ExportAuditParams defines parameters for ExportAudit.
+type ExportAuditParams struct {
+	// FilterSince From this time on.
+	FilterSince *time.Time `form:"filter.since,omitempty" json:"filter.since,omitempty"`
+
+	// FilterUntil Before this time.
+	FilterUntil *time.Time `form:"filter.until,omitempty" json:"filter.until,omitempty"`
+
+	// FilterActor Of this actor: a user's name, `token ID`, `admin`, `outbound`.
+	FilterActor *string `form:"filter.actor,omitempty" json:"filter.actor,omitempty"`
+
+	// FilterAction This action, or all that begin with it and a dot: `recipient` has `recipient.update`.
+	FilterAction *string `form:"filter.action,omitempty" json:"filter.action,omitempty"`
+
+	// FilterObject This object, or all that begin with it and a slash: `recipients` has `recipients/crm`.
+	FilterObject *string `form:"filter.object,omitempty" json:"filter.object,omitempty"`
+
+	// FilterOutcome With this outcome: OK, DENIED, REFUSED or FAILED.
+	FilterOutcome *string `form:"filter.outcome,omitempty" json:"filter.outcome,omitempty"`
+
+	// FilterAddress From this address.
+	FilterAddress *string `form:"filter.address,omitempty" json:"filter.address,omitempty"`
+}
+
 // DownloadBackupParams defines parameters for DownloadBackup.
 type DownloadBackupParams struct {
 	// Deliveries Also the queues of all recipients and the delivery log.
@@ -3025,6 +3225,12 @@ type GetStatusParams struct {
 type WatchStatusParams struct {
 	// RecipientId Only this recipient. Empty: all recipients.
 	RecipientId *string `form:"recipientId,omitempty" json:"recipientId,omitempty"`
+}
+
+// CreateUserParams defines parameters for CreateUser.
+type CreateUserParams struct {
+	// First Create the user only if there are no users yet. Of several such calls at the same time one succeeds.
+	First *bool `form:"first,omitempty" json:"first,omitempty"`
 }
 
 // DeleteUserParams defines parameters for DeleteUser.
@@ -3430,6 +3636,16 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/appliances/{id}:rotate (the `RotateAppliance` operationId).
 	RotateAppliance(ctx context.Context, id string, body RotateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAuditEntries Lists entries, newest first.
+	//
+	// Corresponds with GET /v1/audit (the `ListAuditEntries` operationId).
+	ListAuditEntries(ctx context.Context, params *ListAuditEntriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportAudit Streams entries, oldest first, as they are hashed, and ends with what is known of the log beside them: to verify it, or to keep it.
+	//
+	// Corresponds with GET /v1/audit:export (the `ExportAudit` operationId).
+	ExportAudit(ctx context.Context, params *ExportAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DownloadBackup Streams a backup file. The configuration is always part of it; secrets are in it only as they are stored, sealed. Over REST: one
 	// JSON object a line. For admins.
@@ -3998,14 +4214,14 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/users (the `CreateUser` operationId).
-	CreateUserWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateUserWithBody(ctx context.Context, params *CreateUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateUser Creates a user.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/users (the `CreateUser` operationId).
-	CreateUser(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateUser(ctx context.Context, params *CreateUserParams, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteUser Deletes a user. The last admin can't be deleted: FAILED_PRECONDITION.
 	//
@@ -4164,6 +4380,36 @@ func (c *Client) RotateApplianceWithBody(ctx context.Context, id string, content
 // Corresponds with POST /v1/appliances/{id}:rotate (the `RotateAppliance` operationId).
 func (c *Client) RotateAppliance(ctx context.Context, id string, body RotateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRotateApplianceRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAuditEntries Lists entries, newest first.
+//
+// Corresponds with GET /v1/audit (the `ListAuditEntries` operationId).
+func (c *Client) ListAuditEntries(ctx context.Context, params *ListAuditEntriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAuditEntriesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportAudit Streams entries, oldest first, as they are hashed, and ends with what is known of the log beside them: to verify it, or to keep it.
+//
+// Corresponds with GET /v1/audit:export (the `ExportAudit` operationId).
+func (c *Client) ExportAudit(ctx context.Context, params *ExportAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportAuditRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5561,8 +5807,8 @@ func (c *Client) ListUsers(ctx context.Context, reqEditors ...RequestEditorFn) (
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/users (the `CreateUser` operationId).
-func (c *Client) CreateUserWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateUserRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateUserWithBody(ctx context.Context, params *CreateUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateUserRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5578,8 +5824,8 @@ func (c *Client) CreateUserWithBody(ctx context.Context, contentType string, bod
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/users (the `CreateUser` operationId).
-func (c *Client) CreateUser(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateUserRequest(c.Server, body)
+func (c *Client) CreateUser(ctx context.Context, params *CreateUserParams, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateUserRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5987,6 +6233,282 @@ func NewRotateApplianceRequestWithBody(server string, id string, contentType str
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListAuditEntriesRequest constructs an http.Request for the ListAuditEntries method
+func NewListAuditEntriesRequest(server string, params *ListAuditEntriesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Actor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor", *params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Action != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "action", *params.Action, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Object != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "object", *params.Object, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Outcome != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "outcome", *params.Outcome, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Address != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "address", *params.Address, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "pageSize", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageToken != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "pageToken", *params.PageToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExportAuditRequest constructs an http.Request for the ExportAudit method
+func NewExportAuditRequest(server string, params *ExportAuditParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit:export")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.FilterSince != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter.since", *params.FilterSince, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FilterUntil != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter.until", *params.FilterUntil, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FilterActor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter.actor", *params.FilterActor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FilterAction != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter.action", *params.FilterAction, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FilterObject != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter.object", *params.FilterObject, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FilterOutcome != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter.outcome", *params.FilterOutcome, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FilterAddress != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter.address", *params.FilterAddress, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -9136,18 +9658,18 @@ func NewListUsersRequest(server string) (*http.Request, error) {
 }
 
 // NewCreateUserRequest calls the generic CreateUser builder with application/json body
-func NewCreateUserRequest(server string, body CreateUserJSONRequestBody) (*http.Request, error) {
+func NewCreateUserRequest(server string, params *CreateUserParams, body CreateUserJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateUserRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateUserRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateUserRequestWithBody constructs an http.Request for the CreateUser method, with any body, and a specified content type
-func NewCreateUserRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateUserRequestWithBody(server string, params *CreateUserParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -9163,6 +9685,33 @@ func NewCreateUserRequestWithBody(server string, contentType string, body io.Rea
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.First != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "first", *params.First, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
@@ -9446,6 +9995,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/appliances/{id}:rotate (the `RotateAppliance` operationId).
 	RotateApplianceWithResponse(ctx context.Context, id string, body RotateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateApplianceAnswer, error)
+
+	// ListAuditEntriesWithResponse Lists entries, newest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit (the `ListAuditEntries` operationId).
+	ListAuditEntriesWithResponse(ctx context.Context, params *ListAuditEntriesParams, reqEditors ...RequestEditorFn) (*ListAuditEntriesAnswer, error)
+
+	// ExportAuditWithResponse Streams entries, oldest first, as they are hashed, and ends with what is known of the log beside them: to verify it, or to keep it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit:export (the `ExportAudit` operationId).
+	ExportAuditWithResponse(ctx context.Context, params *ExportAuditParams, reqEditors ...RequestEditorFn) (*ExportAuditAnswer, error)
 
 	// DownloadBackupWithResponse Streams a backup file. The configuration is always part of it; secrets are in it only as they are stored, sealed. Over REST: one
 	// JSON object a line. For admins.
@@ -10068,14 +10631,14 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/users (the `CreateUser` operationId).
-	CreateUserWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUserAnswer, error)
+	CreateUserWithBodyWithResponse(ctx context.Context, params *CreateUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUserAnswer, error)
 
 	// CreateUserWithResponse Creates a user.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/users (the `CreateUser` operationId).
-	CreateUserWithResponse(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserAnswer, error)
+	CreateUserWithResponse(ctx context.Context, params *CreateUserParams, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserAnswer, error)
 
 	// DeleteUserWithResponse Deletes a user. The last admin can't be deleted: FAILED_PRECONDITION.
 	//
@@ -10381,6 +10944,102 @@ func (r RotateApplianceAnswer) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RotateApplianceAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAuditEntriesAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ListAuditEntriesResponse
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAuditEntriesAnswer) GetJSON200() *ListAuditEntriesResponse {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ListAuditEntriesAnswer) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAuditEntriesAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAuditEntriesAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAuditEntriesAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAuditEntriesAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ExportAuditAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ExportAuditResponse
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExportAuditAnswer) GetJSON200() *ExportAuditResponse {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ExportAuditAnswer) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportAuditAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportAuditAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportAuditAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportAuditAnswer) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -13219,6 +13878,32 @@ func (c *ClientWithResponses) RotateApplianceWithResponse(ctx context.Context, i
 	return ParseRotateApplianceAnswer(rsp)
 }
 
+// ListAuditEntriesWithResponse Lists entries, newest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit (the `ListAuditEntries` operationId).
+func (c *ClientWithResponses) ListAuditEntriesWithResponse(ctx context.Context, params *ListAuditEntriesParams, reqEditors ...RequestEditorFn) (*ListAuditEntriesAnswer, error) {
+	rsp, err := c.ListAuditEntries(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAuditEntriesAnswer(rsp)
+}
+
+// ExportAuditWithResponse Streams entries, oldest first, as they are hashed, and ends with what is known of the log beside them: to verify it, or to keep it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit:export (the `ExportAudit` operationId).
+func (c *ClientWithResponses) ExportAuditWithResponse(ctx context.Context, params *ExportAuditParams, reqEditors ...RequestEditorFn) (*ExportAuditAnswer, error) {
+	rsp, err := c.ExportAudit(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportAuditAnswer(rsp)
+}
+
 // DownloadBackupWithResponse Streams a backup file. The configuration is always part of it; secrets are in it only as they are stored, sealed. Over REST: one
 // JSON object a line. For admins.
 //
@@ -14332,8 +15017,8 @@ func (c *ClientWithResponses) ListUsersWithResponse(ctx context.Context, reqEdit
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/users (the `CreateUser` operationId).
-func (c *ClientWithResponses) CreateUserWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUserAnswer, error) {
-	rsp, err := c.CreateUserWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateUserWithBodyWithResponse(ctx context.Context, params *CreateUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUserAnswer, error) {
+	rsp, err := c.CreateUserWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -14345,8 +15030,8 @@ func (c *ClientWithResponses) CreateUserWithBodyWithResponse(ctx context.Context
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/users (the `CreateUser` operationId).
-func (c *ClientWithResponses) CreateUserWithResponse(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserAnswer, error) {
-	rsp, err := c.CreateUser(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateUserWithResponse(ctx context.Context, params *CreateUserParams, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserAnswer, error) {
+	rsp, err := c.CreateUser(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -14573,6 +15258,72 @@ func ParseRotateApplianceAnswer(rsp *http.Response) (*RotateApplianceAnswer, err
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest ApplianceCredentials
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListAuditEntriesAnswer parses an HTTP response from a ListAuditEntriesWithResponse call
+func ParseListAuditEntriesAnswer(rsp *http.Response) (*ListAuditEntriesAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAuditEntriesAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ListAuditEntriesResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseExportAuditAnswer parses an HTTP response from a ExportAuditWithResponse call
+func ParseExportAuditAnswer(rsp *http.Response) (*ExportAuditAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportAuditAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ExportAuditResponse
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

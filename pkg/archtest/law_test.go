@@ -9,9 +9,11 @@ import (
 
 // The packages by kind. A new pkg is added to one of these.
 var (
-	domain   = []string{"pkg/event", "pkg/recipient/...", "pkg/delivery/...", "pkg/render", "pkg/health", "pkg/settings"}
-	library  = []string{"pkg/spelling", "pkg/notice", "pkg/yamlstream", "pkg/logkey", "pkg/certificate", "pkg/trust"}
-	platform = []string{"pkg/process", "pkg/telemetry", "pkg/secret"}
+	domain = []string{"pkg/event", "pkg/recipient/...", "pkg/delivery/...", "pkg/render", "pkg/health", "pkg/settings",
+		"pkg/audit"}
+	library = []string{"pkg/spelling", "pkg/notice", "pkg/yamlstream", "pkg/logkey", "pkg/certificate", "pkg/trust",
+		"pkg/visible"}
+	platform = []string{"pkg/process", "pkg/telemetry", "pkg/secret", "pkg/pki"}
 	adapters = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/...",
 		"pkg/mime", "pkg/token", "pkg/session", "pkg/deliverytelemetry"}
 	testSupport = []string{"pkg/archtest", "pkg/bustest", "pkg/waittest", "pkg/redistest", "pkg/smtptest", "pkg/golden", "pkg/dnstest",
@@ -53,6 +55,7 @@ func vendors() []archtest.Vendor {
 			"NATS has one adapter, pkg/bus; ingest answers requests, and whoever plays an appliance uses the stock client"},
 		{"github.com/nats-io/nats-server/v2", []string{"pkg/bus/embed", "pkg/bustest", "e2e/..."},
 			"the server is embedded in pkg/bus/embed alone"},
+		{"github.com/nats-io/jwt/v2", []string{"pkg/bus/embed"}, "the limits of an account are written as nats-server takes them"},
 		{"github.com/minio/highwayhash", []string{"pkg/bus/storefile"}, "the checksums of nats-server's files are read in pkg/bus/storefile"},
 		{"github.com/nats-io/nuid", []string{"pkg/bus/..."}, "ids of batches"},
 		{"google.golang.org/grpc", api, "gRPC has one adapter, pkg/rpc; services register on it and speak its status"},
@@ -101,7 +104,7 @@ func vendors() []archtest.Vendor {
 		{"golang.org/x/net", []string{"services/...", "pkg/..."}, "the standard library's annex"},
 		{"golang.org/x/term", []string{"services/cli/..."}, "the command line asks for passwords without showing them"},
 		{"golang.org/x/text", []string{"services/...", "pkg/..."}, "the standard library's annex"},
-		{"golang.org/x/time", []string{"pkg/throttle/...", "services/..."}, "rates within one process"},
+		{"golang.org/x/time", []string{"pkg/throttle/...", "pkg/rpc/quota", "pkg/bus/embed", "services/..."}, "rates within one process"},
 	}
 }
 

@@ -35,7 +35,8 @@ func DecodeSettings(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) 
 	}
 	for _, a := range p.GetAppliances() {
 		auth := settings.ApplianceAuth{DisplayName: a.GetAppliance().GetDisplayName(), PasswordBcrypt: a.GetPasswordBcrypt(),
-			SilentAfter: a.GetAppliance().GetSilentAfter().AsDuration()}
+			SilentAfter:        a.GetAppliance().GetSilentAfter().AsDuration(),
+			MaxEventsPerSecond: int(a.GetAppliance().GetMaxEventsPerSecond()), MaxBytesPerSecond: int(a.GetAppliance().GetMaxBytesPerSecond())}
 		if a.GetAppliance().GetCreateTime() != nil {
 			auth.Created = a.GetAppliance().GetCreateTime().AsTime()
 		}

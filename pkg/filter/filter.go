@@ -3,9 +3,11 @@
 package filter
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common"
@@ -21,8 +23,18 @@ const MaxLength = 4096
 // looked at. Usual expressions cost less than 50; the limit takes milliseconds to reach.
 const costLimit = 100_000
 
-// costExceeded is how CEL says that the limit was reached.
-const costExceeded = "actual cost limit exceeded"
+// costExceeded is how CEL says that the limit was reached, interrupted how it says that the time was.
+const (
+	costExceeded = "actual cost limit exceeded"
+	interrupted  = "operation interrupted"
+)
+
+// timeLimit bounds one evaluation. The cost limit ends an evaluation within milliseconds, so only a machine without a free processor
+// reaches this one. interruptEvery is after how many turns of a loop CEL looks at the time.
+const (
+	timeLimit      = 2 * time.Second
+	interruptEvery = 100
+)
 
 // maxShown is how much of an evaluation's error is told.
 const maxShown = 300
@@ -53,6 +65,8 @@ func NewCompiler() (*Compiler, error) {
 type Filter struct {
 	expression string
 	program    cel.Program
+	// cost is the most that one evaluation for a large event may cost, see Cost.
+	cost uint64
 }
 
 // Compile reads an expression. Its error names each fault with line and column, in words for whoever wrote it.
@@ -70,11 +84,15 @@ func (c *Compiler) Compile(expression string) (*Filter, error) {
 	if ast.OutputType() != cel.BoolType {
 		return nil, fmt.Errorf("gives %s: it must be true or false (bool), e.g. vars.priority == \"high\"", ast.OutputType())
 	}
-	program, err := c.env.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(costLimit))
+	estimate, err := c.env.EstimateCost(ast, sizes{})
+	if err != nil {
+		return nil, fmt.Errorf("can't be estimated: %w", err)
+	}
+	program, err := c.env.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(costLimit), cel.InterruptCheckFrequency(interruptEvery))
 	if err != nil {
 		return nil, fmt.Errorf("can't be compiled: %w", err)
 	}
-	return &Filter{expression: expression, program: program}, nil
+	return &Filter{expression: expression, program: program, cost: estimate.Max}, nil
 }
 
 // inWords tells at most five faults by line and column.
@@ -93,15 +111,33 @@ func inWords(faults []*common.Error) error {
 // Matches says whether an event fulfils the expression. With an error (a variable that the event does not have, a text that is
 // no number, too much work) it does not.
 func (f *Filter) Matches(e *event.Event) (bool, error) {
-	out, _, err := f.program.Eval(&activation{event: e})
+	return f.MatchesContext(context.Background(), e)
+}
+
+// MatchesContext is Matches that ends with an error when ctx does.
+func (f *Filter) MatchesContext(ctx context.Context, e *event.Event) (bool, error) {
+	if f.cost > timedCost {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeLimit)
+		defer cancel()
+	}
+	out, _, err := f.program.ContextEval(ctx, &activation{event: e})
 	if err != nil {
-		return false, errors.New(f.discreet(err.Error()))
+		return false, f.inWords(err)
 	}
 	yes, ok := out.Value().(bool)
 	if !ok {
 		return false, fmt.Errorf("returned %s instead of true or false", out.Type().TypeName())
 	}
 	return yes, nil
+}
+
+// inWords is an evaluation's error for whoever wrote the expression.
+func (f *Filter) inWords(err error) error {
+	if strings.Contains(err.Error(), interrupted) {
+		return fmt.Errorf("operation cancelled: time limit of %s exceeded", timeLimit)
+	}
+	return errors.New(f.discreet(err.Error()))
 }
 
 // discreet is an evaluation's error without the event's values, which may be about people: what stands behind a colon or in quotes

@@ -35,6 +35,8 @@ const (
 	Changed    = "changed"
 	Other      = "other"
 	Left       = "left"
+	LeftOut    = "left_out"
+	Refused    = "refused"
 	Copied     = "copied"
 	Looked     = "looked"
 	Recorded   = "recorded"

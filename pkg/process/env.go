@@ -18,7 +18,8 @@ const (
 
 // cliVariables belong to the command line and are no options of a process.
 func cliVariables() []string {
-	return append([]string{optionsVariable, prefix + "URL", prefix + "TOKEN"}, clockVariables()...)
+	return append([]string{optionsVariable, prefix + "URL", prefix + "TOKEN", prefix + "CA_FILE", prefix + "CA_FINGERPRINT"},
+		clockVariables()...)
 }
 
 // loadEnv sets the options whose variables are in env. A variable that begins as ours and is none of ours is a fault.

@@ -88,14 +88,15 @@ func report(name string, stderr io.Writer, err error, stopped bool) int {
 }
 
 // Main is all of a service's main: it understands `--options FILE` (or OUTBOUND_OPTIONS), `--check` (load the options, then
-// end) and `--version`, loads options, a pointer to a struct holding the defaults, from file and environment, and runs run.
+// end), `--insecure` and `--version`, loads options, a pointer to a struct holding the defaults, from file and environment, and runs run.
 func Main(name string, options any, run func(ctx context.Context) error) int {
 	return Run(name, func(ctx context.Context) error {
 		var file string
-		var check, version bool
+		var check, version, insecure bool
 		flags := flag.NewFlagSet(name, flag.ContinueOnError)
 		flags.StringVar(&file, "options", os.Getenv(optionsVariable), "options `FILE` (YAML)")
 		flags.BoolVar(&check, "check", false, "load and check the options, then exit")
+		flags.BoolVar(&insecure, "insecure", false, "allow listeners without TLS that other hosts can reach")
 		flags.BoolVar(&version, "version", false, "print the version, then exit")
 		if err := flags.Parse(os.Args[1:]); err != nil {
 			if errors.Is(err, flag.ErrHelp) {
@@ -110,7 +111,11 @@ func Main(name string, options any, run func(ctx context.Context) error) int {
 			fmt.Println(name, Version())
 			return nil
 		}
-		if err := Load(options, Source{File: file, Env: os.Environ()}); err != nil || check {
+		env := os.Environ()
+		if insecure {
+			env = append(env, variable("insecure")+"=true")
+		}
+		if err := Load(options, Source{File: file, Env: env}); err != nil || check {
 			return err
 		}
 		return run(ctx)

@@ -11,6 +11,9 @@ import (
 // MaxHTML is the most bytes an HTML body may have when its macros are replaced. A longer one is left out of the mail.
 const MaxHTML = 1 << 20
 
+// MaxHTMLTemplate is the longest HTML body with macros, in bytes. The contract documents the same figure.
+const MaxHTMLTemplate = 128 << 10
+
 // maxHTMLValue is the most bytes of one value that an HTML body takes in.
 const maxHTMLValue = 64 << 10
 
@@ -26,6 +29,9 @@ type HTMLBody struct{ t *template.Template }
 
 // NewHTMLBody reads an HTML text with macros. Its error says why it is none that can be mailed.
 func NewHTMLBody(text string) (*HTMLBody, error) {
+	if len(text) > MaxHTMLTemplate {
+		return nil, tooLong(text, MaxHTMLTemplate)
+	}
 	text = manyLines(text)
 	if err := checkElements(text); err != nil {
 		return nil, err

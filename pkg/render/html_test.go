@@ -75,7 +75,11 @@ func TestAnHTMLBodyThatBecomesTooLongIsLeftOut(t *testing.T) {
 	if many := render.NewMail(e, event.Type{}, o); many.HTML != "" || many.Body == "" {
 		t.Errorf("a hundred make %d bytes of HTML, %d of text", len(many.HTML), len(many.Body))
 	}
-	if err := render.CheckHTML(e, event.Type{}, o); err == nil || !strings.Contains(err.Error(), "1024 KiB") {
+	made, err := render.NewHTMLBody(o.HTMLBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := made.Check(e, event.Type{}, o); err == nil || !strings.Contains(err.Error(), "1024 KiB") {
 		t.Errorf("checked: %v", err)
 	}
 }

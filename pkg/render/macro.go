@@ -86,6 +86,9 @@ func KnownMacros(types []event.Type, custom []string) []string {
 // CheckMacros refuses a text with a macro that is not known. The error names each such macro once, with the known macro that
 // is spelled most like it. A macro in lower case counts as misspelled if it is known in upper case.
 func CheckMacros(text string, known []string) error {
+	if len(text) > MaxHTMLTemplate {
+		return tooLong(text, MaxHTMLTemplate)
+	}
 	is := make(map[string]bool, len(known))
 	for _, k := range known {
 		is[k] = true
@@ -105,13 +108,22 @@ func CheckMacros(text string, known []string) error {
 			continue
 		}
 		seen[name] = true
-		faults = append(faults, fault(name, known))
+		// The nearest name is looked for among all that are known: for a few, not for as many as fit into a text.
+		if len(seen) <= maxFaults {
+			faults = append(faults, fault(name, known))
+		}
+	}
+	if more := len(seen) - maxFaults; more > 0 {
+		faults = append(faults, fmt.Sprintf("and %d more", more))
 	}
 	if len(faults) == 0 {
 		return nil
 	}
 	return fmt.Errorf("%s; write %%%% for a percent sign", strings.Join(faults, "; "))
 }
+
+// maxFaults is how many unknown macros an error names.
+const maxFaults = 10
 
 func fault(name string, known []string) string {
 	if near, ok := spelling.Nearest(strings.ToUpper(name), known, len(name)/3+2); ok {

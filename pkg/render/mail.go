@@ -61,10 +61,10 @@ func NewMail(e *event.Event, t event.Type, o MailOptions) Mail {
 	return m
 }
 
-// CheckHTML says why an HTML body can't be mailed about an event, nil if it can. A body that is fine for a sample of a type may
+// Check says why an HTML body can't be mailed about an event, nil if it can. A body that is fine for a sample of a type may
 // still be left out of a mail whose values make it too long.
-func CheckHTML(e *event.Event, t event.Type, o MailOptions) error {
-	_, err := htmlBody(macroValues(e, t, o), o.HTMLBody)
+func (b *HTMLBody) Check(e *event.Event, t event.Type, o MailOptions) error {
+	_, err := b.expand(macroValues(e, t, o))
 	return err
 }
 

@@ -14,6 +14,8 @@ import (
 
 // The bounds of a body of one's own.
 const (
+	// MaxTemplate is the longest template of a body, in bytes. The contract documents the same figure.
+	MaxTemplate = 64 << 10
 	// MaxTemplated is the longest body that a template may render, in bytes.
 	MaxTemplated = 256 << 10
 	// maxWork is how many steps of loops and bytes of arguments one rendering may take: about a tenth of a second. It is counted,
@@ -56,6 +58,9 @@ type BodyEvent struct {
 // NewBodyTemplate reads a template: the language of Go's text/template with the functions of docs/receivers.md and no others,
 // without nested templates. Its error says where the mistake is.
 func NewBodyTemplate(text string) (*BodyTemplate, error) {
+	if len(text) > MaxTemplate {
+		return nil, tooLong(text, MaxTemplate)
+	}
 	t, err := template.New("body").Option("missingkey=zero").Funcs((&rendering{}).functions()).Parse(text)
 	if err != nil {
 		return nil, errors.New(plainFault(err))
@@ -105,6 +110,11 @@ func bodyData(e *event.Event, custom []string) BodyData {
 		}
 	}
 	return d
+}
+
+// tooLong is the error of a text that is not read at all, because reading it would take too long.
+func tooLong(text string, limit int) error {
+	return fmt.Errorf("has %d bytes: the limit is %d", len(text), limit)
 }
 
 // iterateOver precedes the loop value in an error of text/template.

@@ -15,79 +15,105 @@ func BodyFunctions() []string {
 		"and", "eq", "ge", "gt", "index", "le", "len", "lt", "ne", "not", "or")
 }
 
-// restrict refuses what could make a rendering endless, huge or different from one time to the next.
+// restrict refuses what could make a rendering endless, huge or different from one time to the next. Where a fault is costs a look through
+// the whole text, so it is asked for once.
 func restrict(tree *parse.Tree, root parse.Node) error {
 	allowed := BodyFunctions()
-	var fault error
+	var faulty parse.Node
 	walk(root, func(n parse.Node) {
-		at, _ := tree.ErrorContext(n)
 		switch n := n.(type) {
 		case *parse.TemplateNode:
-			fault = fmt.Errorf("%s: template is not supported: write one template", at)
+			faulty = n
 		case *parse.IdentifierNode:
 			if !slices.Contains(allowed, n.Ident) {
-				fault = fmt.Errorf("%s: the function %s is not supported: use %s", at, n.Ident, strings.Join(allowed, ", "))
+				faulty = n
 			}
 		}
 	})
-	return fault
+	if faulty == nil {
+		return nil
+	}
+	at, _ := tree.ErrorContext(faulty)
+	if n, ok := faulty.(*parse.IdentifierNode); ok {
+		return fmt.Errorf("%s: the function %s is not supported: use %s", at, n.Ident, strings.Join(allowed, ", "))
+	}
+	return fmt.Errorf("%s: template is not supported: write one template", at)
 }
 
 // meter puts a call at the beginning of each loop's body that counts the work and ends a rendering that makes too much.
 func meter(tree *parse.Tree, root parse.Node) error {
-	var fault error
+	var loops []*parse.RangeNode
 	walk(root, func(n parse.Node) {
-		loop, ok := n.(*parse.RangeNode)
-		if !ok || loop.List == nil {
-			return
+		if loop, ok := n.(*parse.RangeNode); ok && loop.List != nil {
+			loops = append(loops, loop)
 		}
-		size := 0
-		walk(loop.List, func(parse.Node) { size++ })
-		step, err := parse.Parse(tree.Name, "{{step "+strconv.Itoa(size)+"}}", "", "", map[string]any{"step": (&rendering{}).step})
+	})
+	sizes := map[*parse.ListNode]int{}
+	countNodes(root, sizes)
+	for _, loop := range loops {
+		step, err := parse.Parse(tree.Name, "{{step "+strconv.Itoa(sizes[loop.List])+"}}", "", "", map[string]any{"step": (&rendering{}).step})
 		if err != nil {
-			fault = fmt.Errorf("count the steps of a loop: %w", err)
-			return
+			return fmt.Errorf("count the steps of a loop: %w", err)
 		}
 		loop.List.Nodes = append(step[tree.Name].Root.Nodes, loop.List.Nodes...)
-	})
-	return fault
+	}
+	return nil
 }
+
+// countNodes counts the nodes of n, itself included, and notes those of each list.
+func countNodes(n parse.Node, lists map[*parse.ListNode]int) int {
+	sum := 1
+	for _, x := range below(n) {
+		if !absent(x) {
+			sum += countNodes(x, lists)
+		}
+	}
+	if l, ok := n.(*parse.ListNode); ok {
+		lists[l] = sum
+	}
+	return sum
+}
+
+func absent(n parse.Node) bool { return n == nil || reflect.ValueOf(n).IsNil() }
 
 // walk calls f for a node and all below it, inner nodes after outer ones.
 func walk(n parse.Node, f func(parse.Node)) {
-	if n == nil || reflect.ValueOf(n).IsNil() {
+	if absent(n) {
 		return
 	}
 	f(n)
-	branch := func(b *parse.BranchNode) {
-		walk(b.Pipe, f)
-		walk(b.List, f)
-		walk(b.ElseList, f)
+	for _, x := range below(n) {
+		walk(x, f)
 	}
+}
+
+// below are the nodes directly below one. Some may be nil.
+func below(n parse.Node) []parse.Node {
+	branch := func(b *parse.BranchNode) []parse.Node { return []parse.Node{b.Pipe, b.List, b.ElseList} }
 	switch n := n.(type) {
 	case *parse.ListNode:
-		for _, x := range n.Nodes {
-			walk(x, f)
-		}
+		return n.Nodes
 	case *parse.ActionNode:
-		walk(n.Pipe, f)
+		return []parse.Node{n.Pipe}
 	case *parse.PipeNode:
-		for _, x := range n.Cmds {
-			walk(x, f)
+		out := make([]parse.Node, len(n.Cmds))
+		for i, x := range n.Cmds {
+			out[i] = x
 		}
+		return out
 	case *parse.CommandNode:
-		for _, x := range n.Args {
-			walk(x, f)
-		}
+		return n.Args
 	case *parse.ChainNode:
-		walk(n.Node, f)
+		return []parse.Node{n.Node}
 	case *parse.IfNode:
-		branch(&n.BranchNode)
+		return branch(&n.BranchNode)
 	case *parse.WithNode:
-		branch(&n.BranchNode)
+		return branch(&n.BranchNode)
 	case *parse.RangeNode:
-		branch(&n.BranchNode)
+		return branch(&n.BranchNode)
 	case *parse.TemplateNode:
-		walk(n.Pipe, f)
+		return []parse.Node{n.Pipe}
+	default:
+		return nil
 	}
 }

@@ -3,13 +3,14 @@ package rpc
 import (
 	"context"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/outbound-events/outbound/pkg/visible"
 )
 
 // The metadata by which the console, which has the services' token, says for whom it calls. The name is binary, so that it may
@@ -62,8 +63,8 @@ func personOf(ctx context.Context, p Principal) (Principal, error) {
 	if len(names) == 0 && len(roles) == 0 {
 		return p, nil
 	}
-	if p.Role != RoleService {
-		return Principal{}, status.Errorf(codes.PermissionDenied, "a token with the role %s can't act for other users", p.Role)
+	if !p.acts() {
+		return Principal{}, status.Errorf(codes.PermissionDenied, "%s can't act for other users", p.called())
 	}
 	if len(names) != 1 || len(roles) != 1 || !personName(names[0]) {
 		return Principal{}, status.Error(codes.InvalidArgument, "a call on behalf of a user needs exactly one name and one role")
@@ -79,5 +80,5 @@ func personOf(ctx context.Context, p Principal) (Principal, error) {
 // personName reports whether a name is allowed in revisions and logs.
 func personName(name string) bool {
 	return name != "" && len(name) <= maxActingName && utf8.ValidString(name) && name == strings.TrimSpace(name) &&
-		!strings.ContainsFunc(name, unicode.IsControl)
+		visible.Fault(name) == ""
 }

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"sync"
@@ -11,9 +12,13 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/outbound-events/outbound/pkg/pki"
 )
 
 // Dial makes a client of the server at target, e.g. 127.0.0.1:7070 or dns:///config:7070. It does not connect yet, and calls
@@ -93,4 +98,53 @@ func (l *Local) Close() error {
 	err := l.listener.Close()
 	l.serving.Wait()
 	return err
+}
+
+// WithTLS has a client speak TLS.
+func WithTLS(c *tls.Config) grpc.DialOption {
+	return grpc.WithTransportCredentials(credentials.NewTLS(c))
+}
+
+// serverCredentials are those of a server: TLS from the network if there is a configuration, and nothing inside this process.
+func serverCredentials(c *tls.Config) credentials.TransportCredentials {
+	plain := insecure.NewCredentials()
+	if c == nil {
+		return plain
+	}
+	return mixed{TransportCredentials: credentials.NewTLS(c), plain: plain}
+}
+
+// mixed speaks TLS on connections of the network alone.
+type mixed struct {
+	credentials.TransportCredentials
+	plain credentials.TransportCredentials
+}
+
+// ServerHandshake implements credentials.TransportCredentials.
+func (m mixed) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	if c.LocalAddr().Network() == localNetwork {
+		return m.plain.ServerHandshake(c)
+	}
+	return m.TransportCredentials.ServerHandshake(c)
+}
+
+// Clone implements credentials.TransportCredentials.
+func (m mixed) Clone() credentials.TransportCredentials {
+	return mixed{m.TransportCredentials.Clone(), m.plain.Clone()}
+}
+
+// localNetwork is what a connection inside this process says of its addresses.
+const localNetwork = "bufconn"
+
+// peerService is the service whose certificate the caller has proved to hold. The handshake has verified it.
+func peerService(ctx context.Context) (string, bool) {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return "", false
+	}
+	info, ok := p.AuthInfo.(credentials.TLSInfo)
+	if !ok || len(info.State.VerifiedChains) == 0 {
+		return "", false
+	}
+	return pki.Identity(info.State.PeerCertificates[0])
 }

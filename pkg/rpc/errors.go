@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/rpc/quota"
 )
 
 // Domain is the domain of every ErrorInfo of ours.
@@ -90,6 +93,24 @@ func Full(reason, text string) error {
 	return withDetails(codes.ResourceExhausted, text, &errdetails.ErrorInfo{Reason: reason, Domain: Domain})
 }
 
+// Limited is the error of a call beyond a limit, with the time after which to try again. reason is one word. HTTP says 429 with
+// Retry-After.
+func Limited(reason, text string, wait time.Duration) error {
+	return withDetails(codes.ResourceExhausted, text, &errdetails.ErrorInfo{Reason: reason, Domain: Domain},
+		&errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
+}
+
+// RetryAfter is the time after which an answered error says to try again, in whole seconds as HTTP has it (RFC 9110, 10.2.3); 0: it
+// says none.
+func RetryAfter(s *status.Status) time.Duration {
+	for _, d := range s.Details() {
+		if r, ok := d.(*errdetails.RetryInfo); ok {
+			return max(time.Second, (r.GetRetryDelay().AsDuration() + time.Second - 1).Truncate(time.Second))
+		}
+	}
+	return 0
+}
+
 // Unavailable is the error of a call that can be repeated later.
 func Unavailable(text string) error { return UnavailableFor("UNAVAILABLE", text) }
 
@@ -135,6 +156,16 @@ type Row struct {
 	Text string
 }
 
+// BrokerAway are the rows of errors that say that the broker does not answer now: while it is away or elects a leader, and while its
+// store is opened again. The call can be repeated.
+func BrokerAway(errs []error) []Row {
+	rows := make([]Row, 0, len(errs))
+	for _, err := range errs {
+		rows = append(rows, Row{Is: err, Code: codes.Unavailable, Text: "the broker does not respond at the moment: try again"})
+	}
+	return rows
+}
+
 // toStatus is the one table from errors to statuses: what holds a status already, then the service's rows, then those that
 // hold everywhere. known is false for an error that is in none; the caller then learns no more than that it is internal.
 func toStatus(err error, rows []Row) (s *status.Status, known bool) {
@@ -146,6 +177,10 @@ func toStatus(err error, rows []Row) (s *status.Status, known bool) {
 	if errors.As(err, &ready) {
 		return ready.GRPCStatus(), true
 	}
+	var exceeded *quota.Exceeded
+	if errors.As(err, &exceeded) {
+		return status.Convert(Limited(exceeded.Reason, exceeded.Text, exceeded.Wait)), true
+	}
 	if errors.As(err, &violations) {
 		return status.Convert(InvalidArgument(FromEvent(violations)...)), true
 	}
@@ -156,6 +191,9 @@ func toStatus(err error, rows []Row) (s *status.Status, known bool) {
 		text := r.Text
 		if text == "" {
 			text = err.Error()
+		}
+		if r.Code == codes.Unavailable {
+			return status.Convert(Unavailable(text)), true
 		}
 		return status.New(r.Code, text), true
 	}

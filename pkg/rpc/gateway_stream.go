@@ -18,7 +18,7 @@ import (
 func streamPaths() map[string]bool {
 	paths := map[string]bool{}
 	for _, file := range []protoreflect.FileDescriptor{v1.File_outbound_v1_delivery_service_proto, v1.File_outbound_v1_status_service_proto,
-		v1.File_outbound_v1_backup_service_proto} {
+		v1.File_outbound_v1_backup_service_proto, v1.File_outbound_v1_audit_service_proto} {
 		for i := range file.Services().Len() {
 			methods := file.Services().Get(i).Methods()
 			for k := range methods.Len() {
@@ -58,6 +58,26 @@ func endless(stop <-chan struct{}, next runtime.HandlerFunc) runtime.HandlerFunc
 		// A writer that knows no bounds has none to lift.
 		_ = c.SetReadDeadline(time.Time{})
 		_ = c.SetWriteDeadline(time.Time{})
-		next(w, r.WithContext(ctx), path)
+		next(&streamWriter{w}, r.WithContext(ctx), path)
 	}
+}
+
+// streamWriter adds what the gateway, which answers the errors of streams by itself, leaves out: when to try again.
+type streamWriter struct{ http.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *streamWriter) WriteHeader(code int) {
+	if code == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "1")
+	}
+	w.ResponseWriter.WriteHeader(code)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *streamWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Flush implements http.Flusher, which the gateway asks for.
+func (w *streamWriter) Flush() {
+	// A writer that can't be flushed is that of a test.
+	_ = http.NewResponseController(w.ResponseWriter).Flush()
 }

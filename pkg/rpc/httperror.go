@@ -4,14 +4,15 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
-// HTTPStatus is the HTTP status of a gRPC code.
-func HTTPStatus(code codes.Code) int {
+// httpStatus is the HTTP status of a gRPC code.
+func httpStatus(code codes.Code) int {
 	if code == codes.OutOfRange {
 		// The one thing that is out of range here is the size of an event or body.
 		return http.StatusRequestEntityTooLarge
@@ -22,7 +23,7 @@ func HTTPStatus(code codes.Code) int {
 // WriteError answers a REST call with an error as google.rpc.Status in JSON, details included.
 func WriteError(w http.ResponseWriter, err error) {
 	s, _ := toStatus(err, nil)
-	writeStatus(w, HTTPStatus(s.Code()), s)
+	writeStatus(w, httpStatus(s.Code()), s)
 }
 
 func writeStatus(w http.ResponseWriter, code int, s *status.Status) {
@@ -36,6 +37,9 @@ func writeStatus(w http.ResponseWriter, code int, s *status.Status) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	if code == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", "Bearer")
+	}
+	if wait := RetryAfter(s); wait > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
 	}
 	w.WriteHeader(code)
 	_, _ = w.Write(content)

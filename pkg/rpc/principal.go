@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/pki"
 	"github.com/outbound-events/outbound/pkg/secret"
 )
 
@@ -51,6 +52,8 @@ type Principal struct {
 	Role Role
 	// Name is who it is, as revisions and replays name the actor: a user's name, `token <id>`, or `admin` for the admin token.
 	Name string
+	// Service is which one, for RoleService: see pki.ServiceNames.
+	Service string
 	// Appliance is its id, for RoleAppliance.
 	Appliance string
 }
@@ -98,10 +101,15 @@ func (all Authenticators) Authenticate(ctx context.Context, token string) (Princ
 	return Principal{}, ErrUnknownToken
 }
 
-// Tokens are the two tokens of an installation. An empty one matches nothing.
+// Tokens are the tokens of an installation. An empty one matches nothing.
 type Tokens struct {
-	Admin   string
+	Admin string
+	// Service is shared by all services. Without Console and Narrow its holder is any of them, the console too.
 	Service string
+	// Console is the console's own.
+	Console string
+	// Narrow says that the console proves by a certificate who it is.
+	Narrow bool
 }
 
 // Authenticate implements Authenticator.
@@ -110,7 +118,12 @@ func (t Tokens) Authenticate(_ context.Context, token string) (Principal, error)
 	case t.Admin != "" && secret.Equal(token, t.Admin):
 		return Principal{Role: RoleAdmin, Name: "admin"}, nil
 	case t.Service != "" && secret.Equal(token, t.Service):
-		return Principal{Role: RoleService}, nil
+		if t.Console == "" && !t.Narrow {
+			return Principal{Role: RoleService, Service: pki.ServiceAny}, nil
+		}
+		return Principal{Role: RoleService, Service: pki.ServiceShared}, nil
+	case t.Console != "" && secret.Equal(token, t.Console):
+		return Principal{Role: RoleService, Service: pki.ServiceConsole}, nil
 	default:
 		return Principal{}, ErrUnknownToken
 	}
@@ -119,11 +132,11 @@ func (t Tokens) Authenticate(_ context.Context, token string) (Principal, error)
 // TokenFiles is an Authenticator that reads its tokens from files and reads them again when they change, so that a token is
 // rotated without a restart.
 type TokenFiles struct {
-	admin, service string
+	admin, service, console string
 
 	mu      sync.Mutex
 	tokens  Tokens
-	stamps  [2]time.Time
+	stamps  [3]time.Time
 	checked time.Time
 }
 
@@ -131,6 +144,12 @@ type TokenFiles struct {
 // token. Call Check at start to learn of unreadable files.
 func FileTokens(adminFile, serviceFile string) *TokenFiles {
 	return &TokenFiles{admin: adminFile, service: serviceFile}
+}
+
+// WithConsole also knows the console's token, if file is not empty. narrow is Tokens.Narrow. It is called before the first call.
+func (t *TokenFiles) WithConsole(file string, narrow bool) *TokenFiles {
+	t.console, t.tokens.Narrow = file, narrow
+	return t
 }
 
 // recheck is how often the files are looked at.
@@ -161,7 +180,8 @@ func (t *TokenFiles) refresh(now time.Time, force bool) error {
 		return nil
 	}
 	t.checked = now
-	return errors.Join(reread(t.admin, &t.stamps[0], &t.tokens.Admin), reread(t.service, &t.stamps[1], &t.tokens.Service))
+	return errors.Join(reread(t.admin, &t.stamps[0], &t.tokens.Admin), reread(t.service, &t.stamps[1], &t.tokens.Service),
+		reread(t.console, &t.stamps[2], &t.tokens.Console))
 }
 
 // reread brings token up to date with the file if that changed since stamp.

@@ -11,6 +11,8 @@ type Rule struct {
 	// Open methods need no token.
 	Open  bool
 	Roles []Role
+	// Services are those that may, of the callers with RoleService.
+	Services []string
 }
 
 // Allows reports whether a role may.
@@ -19,8 +21,19 @@ func (r Rule) Allows(role Role) bool { return r.Open || slices.Contains(r.Roles,
 // Rules maps each full method name to its rule. Other methods can't be called.
 //
 // Viewers see everything but what holds sealed secrets; operators also manage recipients and deliveries; admins everything
-// else. Services read. Appliances publish.
+// else. Services read, each what it needs. Appliances publish.
 func Rules() map[string]Rule {
+	all := roles()
+	for method, services := range grants() {
+		rule := all[method]
+		rule.Services = services
+		all[method] = rule
+	}
+	return all
+}
+
+// roles are the rules by roles alone.
+func roles() map[string]Rule {
 	open := Rule{Open: true}
 	admin := Rule{Roles: []Role{RoleAdmin}}
 	operate := Rule{Roles: []Role{RoleAdmin, RoleOperator}}
@@ -83,6 +96,10 @@ func Rules() map[string]Rule {
 		v1.AccessService_SignInWithOpenID_FullMethodName: service,
 
 		v1.BackupService_DownloadBackup_FullMethodName: admin,
+
+		v1.AuditService_ListAuditEntries_FullMethodName: admin,
+		v1.AuditService_ExportAudit_FullMethodName:      admin,
+		v1.AuditService_RecordSession_FullMethodName:    service,
 
 		v1.EventService_PublishEvent_FullMethodName: publish,
 		v1.EventService_ListEvents_FullMethodName:   view,

@@ -43,6 +43,7 @@ func everything(s grpc.ServiceRegistrar) {
 	v1.RegisterStatusServiceServer(s, v1.UnimplementedStatusServiceServer{})
 	v1.RegisterAccessServiceServer(s, &v1.UnimplementedAccessServiceServer{})
 	v1.RegisterBackupServiceServer(s, v1.UnimplementedBackupServiceServer{})
+	v1.RegisterAuditServiceServer(s, v1.UnimplementedAuditServiceServer{})
 }
 
 // methods lists every method of the API.
@@ -99,12 +100,13 @@ func mayCall(token, method string) bool {
 	watchesStore := method == "WatchRecipients" || method == "WatchSettings" || method == "RequestBookmark"
 	switch token {
 	case adminToken:
-		return !watchesStore && method != "SignIn" && method != "SignInWithOpenID" && method != "KeepRelayToken"
+		return !watchesStore && method != "SignIn" && method != "SignInWithOpenID" && method != "KeepRelayToken" &&
+			method != "RecordSession"
 	case serviceToken:
 		if method == "GetSelf" || method == "GetReplay" || method == "GetDelivery" {
 			return false
 		}
-		named := []string{"RequestBookmark", "SignIn", "SignInWithOpenID", "ListUsers", "KeepRelayToken"}
+		named := []string{"RequestBookmark", "SignIn", "SignInWithOpenID", "ListUsers", "KeepRelayToken", "RecordSession"}
 		return strings.HasPrefix(method, "Watch") || strings.HasPrefix(method, "Get") || slices.Contains(named, method)
 	case applianceToken:
 		return method == "PublishEvent"

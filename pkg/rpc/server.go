@@ -4,6 +4,7 @@ package rpc
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +18,9 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
+
+	"github.com/outbound-events/outbound/pkg/rpc/audited"
+	"github.com/outbound-events/outbound/pkg/rpc/quota"
 )
 
 // ServerOptions say how a server behaves.
@@ -35,8 +39,15 @@ type ServerOptions struct {
 	Stop <-chan struct{}
 	// Health answers the health questions. Nil: always serving.
 	Health *health.Server
+	// TLS is spoken with callers from the network, not with those in this process. A caller with a verified certificate of a service is that
+	// service. Nil: plain text.
+	TLS *tls.Config
+	// Audit writes calls to the audit log. Nil: none is written.
+	Audit *audited.Writer
 	// MaxMessage is the most bytes a request may have. 0: 4 MiB.
 	MaxMessage int
+	// Limits are how much callers may use. Zero: the defaults.
+	Limits quota.Options
 }
 
 // Bounds of a server.
@@ -47,6 +58,9 @@ const (
 	// pingAfter is when a quiet connection is asked whether it lives; pingOften is the least time between a client's pings.
 	pingAfter = 30 * time.Second
 	pingOften = 10 * time.Second
+	// handshakeTimeout is how long a connection may take to begin, TLS and the HTTP/2 preface included.
+	handshakeTimeout = 10 * time.Second
+	maxHeaders       = 64 << 10
 )
 
 // NewServer makes a server with health and reflection. Each call meets, in this order: panic to INTERNAL, trace, deadline,
@@ -58,8 +72,17 @@ func NewServer(o ServerOptions) *grpc.Server {
 	if o.Health == nil {
 		o.Health = health.NewServer()
 	}
+	if o.Limits == (quota.Options{}) {
+		o.Limits = quota.DefaultOptions()
+	}
 	g := newInterceptors(o)
 	s := grpc.NewServer(
+		grpc.Creds(serverCredentials(o.TLS)),
+		// Beside the number of calls this bounds how many of them run that were reset at once (CVE-2023-44487).
+		grpc.MaxConcurrentStreams(uint32(o.Limits.StreamsPerConnection)),
+		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.InTapHandle(bounded(o.Limits.RequestTimeout)),
 		grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithMeterProvider(noop.NewMeterProvider()))),
 		grpc.ChainUnaryInterceptor(g.unary),
 		grpc.ChainStreamInterceptor(g.stream),

@@ -3,6 +3,7 @@ package rpc
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,11 +28,12 @@ func NewValidator() (*Validator, error) {
 // Check lists every fault of a message, with paths in JSON's spelling, each below prefix if that is not empty. The error is a
 // fault of the rules, not of the message.
 func (v *Validator) Check(m proto.Message, prefix string) ([]Violation, error) {
+	hidden := invisibleIn(m.ProtoReflect(), prefix)
 	err := v.rules.Validate(m)
 	var invalid *protovalidate.ValidationError
 	switch {
 	case err == nil:
-		return nil, nil
+		return hidden, nil
 	case !errors.As(err, &invalid):
 		return nil, fmt.Errorf("validate %s: %w", m.ProtoReflect().Descriptor().FullName(), err)
 	}
@@ -41,6 +43,11 @@ func (v *Validator) Check(m proto.Message, prefix string) ([]Violation, error) {
 			Field:  fieldPath(prefix, m.ProtoReflect().Descriptor(), x.Proto.GetField()),
 			Reason: reason(x.Proto.GetRuleId()), Description: words(x),
 		})
+	}
+	for _, x := range hidden {
+		if !slices.ContainsFunc(out, func(o Violation) bool { return o.Field == x.Field }) {
+			out = append(out, x)
+		}
 	}
 	return out, nil
 }

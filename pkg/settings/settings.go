@@ -151,6 +151,8 @@ type ApplianceAuth struct {
 	Created time.Time
 	// SilentAfter is how long it may publish nothing before that is told; 0: it is never told.
 	SilentAfter time.Duration
+	// MaxEventsPerSecond and MaxBytesPerSecond are how much it may publish; 0: the default of the intake.
+	MaxEventsPerSecond, MaxBytesPerSecond int
 	// TokenSHA256 of the bearer token.
 	TokenSHA256 [32]byte
 	// PasswordBcrypt is the hash of the NATS password as a nats-server configuration takes it.

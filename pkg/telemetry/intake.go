@@ -11,10 +11,11 @@ import (
 type IntakeObserver struct {
 	decisions *prometheus.CounterVec
 	unwritten prometheus.Counter
+	limited   *prometheus.CounterVec
 	durations *prometheus.HistogramVec
 }
 
-// NewIntakeObserver registers outbound_intake_total, outbound_intake_records_dropped_total and
+// NewIntakeObserver registers outbound_intake_total, outbound_intake_records_dropped_total, outbound_intake_limited_total and
 // outbound_intake_duration_seconds.
 func NewIntakeObserver(r prometheus.Registerer) *IntakeObserver {
 	o := &IntakeObserver{
@@ -26,10 +27,15 @@ func NewIntakeObserver(r prometheus.Registerer) *IntakeObserver {
 			Name: MetricPrefix + "intake_records_dropped_total",
 			Help: "Decisions without a record in history: it could not be written, or one appliance had too many rejected.",
 		}),
+		limited: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: MetricPrefix + "intake_limited_total",
+			Help: "Events refused because their appliance publishes more than its limit; the appliance is empty for unknown senders.",
+		}, []string{KeyAppliance}),
 	}
+	o.limited.WithLabelValues("") // so that the metric is there from the start
 	o.durations = prometheus.NewHistogramVec(histogram("intake_duration_seconds",
 		"How long intake took from an event's arrival to its answer, in seconds.", buckets()), []string{KeyDecision, KeyVia})
-	r.MustRegister(o.decisions, o.unwritten, o.durations)
+	r.MustRegister(o.decisions, o.unwritten, o.limited, o.durations)
 	return o
 }
 
@@ -40,6 +46,9 @@ func (o *IntakeObserver) Decided(decision, reason, via string) {
 
 // Unrecorded counts a decision that history does not know.
 func (o *IntakeObserver) Unrecorded() { o.unwritten.Inc() }
+
+// Limited counts an event above the limit of its appliance.
+func (o *IntakeObserver) Limited(appliance string) { o.limited.WithLabelValues(appliance).Inc() }
 
 // Answered notes how long the answer to an event took, in the trace that ctx belongs to.
 func (o *IntakeObserver) Answered(ctx context.Context, decision, via string, took time.Duration) {

@@ -32,6 +32,9 @@ type RedisOptions struct {
 	TLS bool `yaml:"tls"`
 	// CAFile holds root certificates (PEM) that verify the server instead; with it the connection is TLS.
 	CAFile string `yaml:"caFile"`
+	// CertFile and KeyFile are a certificate (PEM) and its key by which Redis may know this client; with them the connection is TLS.
+	CertFile string `yaml:"certFile"`
+	KeyFile  string `yaml:"keyFile"`
 	// Replicas is how many senders share the limits. While Redis is away each keeps to this part of them.
 	Replicas int `yaml:"replicas"`
 	// Timeout is how long one question to Redis may take before it is taken to be away. 0: 250 ms.
@@ -49,6 +52,9 @@ func (o RedisOptions) Validate() error {
 	}
 	if o.Address == "" && (o.User != "" || o.PasswordFile != "" || o.CAFile != "" || o.TLS) {
 		f.Add("address", "is missing, but user, passwordFile, tls or caFile is set")
+	}
+	if (o.CertFile == "") != (o.KeyFile == "") {
+		f.Add("certFile", "and keyFile go together: set both or neither")
 	}
 	if o.User != "" && o.PasswordFile == "" {
 		f.Add("passwordFile", "is missing, but user is set: name the file that holds the user's password")
@@ -106,7 +112,33 @@ func (o RedisOptions) Client() (*redis.Client, error) {
 		}
 		opts.TLSConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
+	if o.CertFile != "" {
+		if opts.TLSConfig == nil {
+			opts.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		if _, err := o.clientCertificate(nil); err != nil {
+			return nil, err
+		}
+		opts.TLSConfig.GetClientCertificate = o.clientCertificate
+	}
 	return redis.NewClient(opts), nil
+}
+
+// clientCertificate reads the client's certificate, at each connection.
+func (o RedisOptions) clientCertificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	chain, err := os.ReadFile(o.CertFile)
+	if err != nil {
+		return nil, fmt.Errorf("certFile: %w", err)
+	}
+	key, err := os.ReadFile(o.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("keyFile: %w", err)
+	}
+	pair, err := certificate.Pair(string(chain), string(key))
+	if err != nil {
+		return nil, fmt.Errorf("keyFile: %s %w", o.KeyFile, err)
+	}
+	return &pair, nil
 }
 
 // NewRedis makes a shared limiter. It does not connect yet: a Redis that is away is no error. Close ends it.

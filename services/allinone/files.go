@@ -27,6 +27,20 @@ type Endpoints struct {
 	HTTP string `json:"http"`
 	GRPC string `json:"grpc"`
 	NATS string `json:"nats"`
+	// TLS is auto or files if all three speak it. CertFile is the certificate that they present, CAFile the local authority and
+	// CAFingerprint its fingerprint.
+	TLS           TLS    `json:"tls,omitempty"`
+	CertFile      string `json:"certFile,omitempty"`
+	CAFile        string `json:"caFile,omitempty"`
+	CAFingerprint string `json:"caFingerprint,omitempty"`
+}
+
+// URL is where REST and the console are.
+func (e Endpoints) URL() string {
+	if e.TLS != "" {
+		return "https://" + e.HTTP
+	}
+	return "http://" + e.HTTP
 }
 
 // secrets are the private files of the data directory.

@@ -11,6 +11,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/rpc/quota"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/config"
 	"github.com/outbound-events/outbound/services/console"
@@ -30,6 +31,22 @@ type Options struct {
 	GRPC string `yaml:"grpc"`
 	// NATS is where appliances connect, host:port. Port 0 picks one.
 	NATS string `yaml:"nats"`
+	// NATSConnections is how many connections to NATS one appliance may have open, NATSSubscriptions how many subscriptions each of them.
+	NATSConnections   int `yaml:"natsConnections"`
+	NATSSubscriptions int `yaml:"natsSubscriptions"`
+	// Connections bound the open connections of HTTP and of gRPC.
+	Connections process.ConnectionLimits `yaml:",inline"`
+	// Limits are how much of REST and gRPC one caller may use.
+	Limits quota.Options `yaml:"limits"`
+	// TLS says where the certificate of these listeners comes from: off, auto (a local authority in the data folder) or files.
+	TLS TLS `yaml:"tls"`
+	// TLSCert and TLSKey are the files with TLSFiles.
+	TLSCert string `yaml:"tlsCert"`
+	TLSKey  string `yaml:"tlsKey"`
+	// TLSHosts are names and addresses that the certificate is for with TLSAuto, beside those of this host.
+	TLSHosts []string `yaml:"tlsHosts"`
+	// Insecure allows listeners in plain text that other hosts can reach.
+	Insecure bool `yaml:"insecure"`
 	// URLPolicy says which URLs HTTP recipients may have: https, https-443 or any.
 	URLPolicy recipient.URLPolicy `yaml:"urlPolicy"`
 	// AllowEgress opens address prefixes (CIDR) to the HTTP sender beside public addresses.
@@ -64,7 +81,8 @@ const (
 // DefaultOptions listens on loopback, keeps its data under .data and syncs always.
 func DefaultOptions() Options {
 	return Options{
-		Data: ".data", HTTP: "127.0.0.1:8080", GRPC: "127.0.0.1:7070", NATS: "127.0.0.1:4222",
+		Data: ".data", HTTP: "127.0.0.1:8080", GRPC: "127.0.0.1:7070", NATS: "127.0.0.1:4222", TLS: TLSOff,
+		NATSConnections: 1000, NATSSubscriptions: 1000, Connections: process.DefaultConnectionLimits(), Limits: quota.DefaultOptions(),
 		URLPolicy: recipient.HTTPSOnly, Sync: SyncAlways, Streams: bus.DefaultStreamOptions(), Telemetry: telemetry.DefaultOptions(),
 		Ingest: ingest.DefaultOptions(), Config: config.DefaultOptions(), HTTPSender: httpsender.DefaultOptions(),
 		EmailSender: emailsender.DefaultOptions(), History: history.DefaultOptions(), Console: console.DefaultOptions(),
@@ -78,11 +96,12 @@ func (o *Options) Validate() error {
 	if o.Data == "" {
 		f.Add("data (--data)", "is missing: set it to a directory")
 	}
-	for _, x := range []struct{ path, address string }{{"http", o.HTTP}, {"grpc", o.GRPC}, {"nats", o.NATS}} {
+	for _, x := range o.listeners() {
 		if err := checkAddress(x.address); err != nil {
 			f.Add(x.path+" (--"+x.path+")", "%v", err)
 		}
 	}
+	o.checkTLS(&f)
 	// These options apply to several services; errors name them once, so the services are checked without a faulty one.
 	settings, sender, streams := o.Config, o.HTTPSender, o.Streams
 	if _, err := recipient.ParseURLPolicy(string(o.URLPolicy)); err != nil {
@@ -101,6 +120,7 @@ func (o *Options) Validate() error {
 		f.Add("streams.replicas", "is %d: the embedded broker is one server, so use 1", o.Streams.Replicas)
 		streams.Replicas = 1
 	}
+	o.validateLimits(&f)
 	f.Within("streams", streams.Validate())
 	f.Within("telemetry", o.Telemetry.Validate())
 	f.Within("ingest", o.Ingest.Validate())
@@ -110,6 +130,17 @@ func (o *Options) Validate() error {
 	f.Within("history", o.History.Validate())
 	f.Within("console", o.Console.Validate())
 	return f.Err()
+}
+
+func (o *Options) validateLimits(f *process.Faults) {
+	f.Within("", o.Connections.Validate())
+	f.Within("limits", o.Limits.Validate())
+	const most = 1_000_000
+	for name, n := range map[string]int{"natsConnections": o.NATSConnections, "natsSubscriptions": o.NATSSubscriptions} {
+		if n < 1 || n > most {
+			f.Add(name, "%d is out of range: use 1 to %d", n, most)
+		}
+	}
 }
 
 // spread gives the services what is set once for all of them.

@@ -15,10 +15,12 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/storecheck"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/notice"
+	"github.com/outbound-events/outbound/pkg/pki"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/ingest"
+	"github.com/outbound-events/outbound/services/internal/setup"
 )
 
 // Service is the whole of Outbound in one process.
@@ -50,11 +52,13 @@ type runtime struct {
 	telemetry *telemetry.Telemetry
 	notices   *notice.Board
 	secrets   secrets
-	http      net.Listener
-	grpc      net.Listener
-	broker    *embed.Server
-	server    *grpc.Server
-	local     *rpc.Local
+	// files are the certificate of the listeners; nil without TLS.
+	files  *pki.Files
+	http   net.Listener
+	grpc   net.Listener
+	broker *embed.Server
+	server *grpc.Server
+	local  *rpc.Local
 	// publish hands events of POST /v1/events to intake.
 	publish *rpc.Direct
 	stop    chan struct{}
@@ -110,20 +114,27 @@ func (r *runtime) open(ctx context.Context) (err error) {
 	if r.secrets, err = openSecrets(r.o.Data); err != nil {
 		return err
 	}
+	if err := r.openTLS(); err != nil {
+		return err
+	}
 	if r.http, err = process.Listen("--http", r.o.HTTP); err != nil {
 		return err
 	}
+	r.http = setup.LimitConnections(r.http, r.o.Connections, setup.Refusal(r.tlsConfig()), r.telemetry.Logger)
+	r.http = pki.Listener(r.http, r.tlsConfig())
 	r.onClose(func() { _ = r.http.Close() })
 	if r.grpc, err = process.Listen("--grpc", r.o.GRPC); err != nil {
 		return err
 	}
+	r.grpc = setup.LimitConnections(r.grpc, r.o.Connections, "", r.telemetry.Logger)
 	r.onClose(func() { _ = r.grpc.Close() })
 	host, port, err := splitAddress(r.o.NATS)
 	if err != nil {
 		return fmt.Errorf("--nats: %w", err)
 	}
 	r.broker, err = r.start(embed.Options{StoreDir: filepath.Join(r.o.Data, folderBroker), Host: host, Port: port,
-		GroupSync: r.o.Sync == SyncAlways, Logger: r.telemetry.Logger})
+		GroupSync: r.o.Sync == SyncAlways, Logger: r.telemetry.Logger, TLS: r.tlsConfig(),
+		Limits: embed.Limits{Connections: r.o.NATSConnections, Subscriptions: r.o.NATSSubscriptions}})
 	if err != nil {
 		return brokerFault(r.o, err)
 	}

@@ -95,9 +95,11 @@ func storeNotice(f *bus.StoreFault, dir string) string {
 // checkLimits says that the streams may grow beyond the disk.
 func (k *storeKeeper) checkLimits(o bus.StreamOptions) {
 	space, err := k.broker.Space()
-	if limit := uint64(max(o.EventsMaxBytes, 0)) + uint64(max(o.HistoryMaxBytes, 0)); err == nil && limit > space.Total {
+	limit := uint64(max(o.EventsMaxBytes, 0)) + uint64(max(o.HistoryMaxBytes, 0)) + uint64(max(o.AuditMaxBytes, 0))
+	if err == nil && limit > space.Total {
 		k.notices.Set(noticeLimits, fmt.Sprintf("The streams may grow to %d MiB, but the disk of %s has %d MiB. Lower "+
-			"streams.eventsMaxBytes and streams.historyMaxBytes, or provide a larger disk.", limit>>20, k.dir, space.Total>>20))
+			"streams.eventsMaxBytes, streams.historyMaxBytes and streams.auditMaxBytes, or provide a larger disk.",
+			limit>>20, k.dir, space.Total>>20))
 	}
 }
 

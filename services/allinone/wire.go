@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/auditlog"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bus/embed"
@@ -16,6 +17,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/rpc/audited"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/config"
@@ -126,7 +128,7 @@ func (r *runtime) takeIn(ctx context.Context) (*ingest.Service, error) {
 		return nil, err
 	}
 	return ingest.New(r.o.Ingest, ingest.Deps{Bus: conn, Config: r.watch, Observer: telemetry.NewIntakeObserver(r.telemetry.Registry),
-		Logger: r.telemetry.Logger, Version: process.Version(), Store: r.store.Err})
+		Logger: r.telemetry.Logger, Version: process.Version(), Store: r.store.Err, Notices: r.notices})
 }
 
 // own are the addresses of this process, which are never posted to.
@@ -166,7 +168,9 @@ func (r *runtime) senders(ctx context.Context) error {
 // serve answers gRPC, on the network and inside this process.
 func (r *runtime) serve(settings *config.Service, past *history.Service, intake *ingest.Service) {
 	tokens := rpc.Authenticators{r.secrets.tokens, ingest.NewApplianceTokens(r.watch), settings.Tokens()}
-	o := rpc.ServerOptions{Authenticator: tokens, Logger: r.telemetry.Logger, Stop: r.stop, HandlerValidates: config.HandlerValidates()}
+	o := rpc.ServerOptions{Authenticator: tokens, Logger: r.telemetry.Logger, Stop: r.stop, HandlerValidates: config.HandlerValidates(),
+		Limits: r.o.Limits, TLS: r.tlsConfig(), Audit: audited.New(auditlog.New(r.core), r.telemetry.Logger),
+		Errors: rpc.BrokerAway(bus.Unanswered())}
 	r.server, r.publish = rpc.NewServer(o), rpc.NewDirect(o)
 	settings.Register(r.server)
 	outboundv1.RegisterDeliveryServiceServer(r.server, past.Deliveries())
@@ -201,8 +205,10 @@ func (r *runtime) front(core *bus.Conn, intake *ingest.Service) error {
 	}}
 	web, err := console.New(r.o.Console, console.Deps{
 		Config: conn, Ingest: conn, History: conn, Publish: r.publish,
-		Signed: console.Neighbours{Config: signed, Ingest: signed, History: signed},
-		Ops:    ops, Listener: r.http, Logger: r.telemetry.Logger, Version: process.Version(), FirstStart: r.firstStart,
+		Signed:       console.Neighbours{Config: signed, Ingest: signed, History: signed},
+		ServiceToken: r.secrets.tokens.Service,
+		Ops:          ops, Listener: r.http, TLS: r.files != nil, Logger: r.telemetry.Logger,
+		Version: process.Version(), FirstStart: r.firstStart,
 	})
 	if err != nil {
 		return err
@@ -226,7 +232,10 @@ func (s *Service) announce(ctx context.Context, r *runtime) error {
 		case <-tick.C:
 		}
 	}
-	e := Endpoints{HTTP: r.http.Addr().String(), GRPC: r.grpc.Addr().String(), NATS: r.broker.Addr()}
+	e, err := r.endpoints()
+	if err != nil {
+		return err
+	}
 	for said := false; ; said = true {
 		err := writeEndpoints(r.o.Data, e)
 		if err == nil {

@@ -49,9 +49,11 @@ func appliancesSet(env *command.Env) *cobra.Command {
 	flags := []command.FieldFlag{
 		command.TextFlag("display-name", "displayName", "display name"),
 		command.DurationFlag("silent-after", "silentAfter", silentAfterHelp+"; 0 turns the alert off"),
+		command.IntFlag("max-events-per-second", "maxEventsPerSecond", "events that it may publish per second; 0: the default of ingest"),
+		command.IntFlag("max-bytes-per-second", "maxBytesPerSecond", "bytes of events that it may publish per second; 0: the default of ingest"),
 	}
 	cmd := &cobra.Command{
-		Use: "set APPLIANCE", Short: "Update an appliance's name or its silence alert", Args: command.Arguments("APPLIANCE"),
+		Use: "set APPLIANCE", Short: "Update an appliance's name, its silence alert or its limits", Args: command.Arguments("APPLIANCE"),
 		Example: "  outbound appliances set appliance-1 --silent-after 12h",
 	}
 	command.DefineFields(cmd, flags)
@@ -66,7 +68,7 @@ func appliancesSet(env *command.Env) *cobra.Command {
 		}
 		mask := resource.Mask(t, want.ProtoReflect().Descriptor(), "")
 		if len(mask) == 0 {
-			return exit.Usagef("nothing to change: set --display-name or --silent-after")
+			return exit.Usagef("nothing to change: set --display-name, --silent-after, --max-events-per-second or --max-bytes-per-second")
 		}
 		if want.GetSilentAfter() != nil && want.GetSilentAfter().AsDuration() == 0 {
 			want.SilentAfter = nil // never

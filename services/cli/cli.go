@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/outbound-events/outbound/services/cli/internal/access"
+	"github.com/outbound-events/outbound/services/cli/internal/audits"
 	"github.com/outbound-events/outbound/services/cli/internal/backups"
 	"github.com/outbound-events/outbound/services/cli/internal/client"
 	"github.com/outbound-events/outbound/services/cli/internal/command"
@@ -62,8 +63,8 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 		Use:   "outbound",
 		Short: "Send appliance events to HTTP and email recipients",
 		Long: "Outbound sends appliance events to HTTP and email recipients.\n\n" +
-			"All commands except `run` and `restore` talk to a running Outbound server. Its address and the token come from --url and\n" +
-			"--token-file, from --data DIR (the data directory of a local server), or from OUTBOUND_URL and OUTBOUND_TOKEN.\n\n" +
+			"All commands except `run`, `restore` and `certificates` talk to a running Outbound server. Its address and the token come\n" +
+			"from --url and --token-file, from --data DIR (the data directory of a local server), or from OUTBOUND_URL and OUTBOUND_TOKEN.\n\n" +
 			"Exit codes: 0 success, 1 failure, 2 usage error, 3 not found, 4 conflict, 5 difference found by apply --exit-code.",
 		Version:       o.Version,
 		SilenceUsage:  true,
@@ -80,13 +81,13 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 		recipients.Command(env), declare.ApplyCommand(env), declare.ExportCommand(env), events.Command(env), deliveries.Command(env),
 		status(env), appliances(env), simulate.Command(env), settings(env), customFields(env), eventTypes(env), macros(env),
 		revisions.Command(env), deliveries.ReplaysCommand(env), access.UsersCommand(env), access.TokensCommand(env), access.WhoamiCommand(env),
-		backups.BackupCommand(env),
+		backups.BackupCommand(env), audits.Command(env),
 	} {
 		env.ConnectionFlags(c)
 		env.CompleteTree(c)
 		root.AddCommand(c)
 	}
-	root.AddCommand(backups.RestoreCommand(env), man(env), version(env))
+	root.AddCommand(backups.RestoreCommand(env), certificates(env), man(env), version(env))
 	addExamples(root)
 	return root
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -29,7 +30,8 @@ func appliancesNATSConfig(env *command.Env) *cobra.Command {
 			"for each appliance, with the hash of its password. Run it after each change of appliances, then run nats-server --signal reload.\n" +
 			"The embedded broker does not need it.\n\n" +
 			"REST does not return the hashes. The command reads them from the config service over gRPC with the service token, set\n" +
-			"by --grpc and --service-token-file, by OUTBOUND_GRPC and OUTBOUND_SERVICE_TOKEN_FILE, or by --data.",
+			"by --grpc and --service-token-file, by OUTBOUND_GRPC and OUTBOUND_SERVICE_TOKEN_FILE, or by --data. With --ca-file or\n" +
+			"--ca-fingerprint it speaks TLS.",
 		Example: "  outbound appliances nats-config --grpc 127.0.0.1:7071 --service-token-file service.token -w appliances.conf",
 		Args:    command.Arguments(),
 	}
@@ -60,12 +62,14 @@ func appliancesNATSConfig(env *command.Env) *cobra.Command {
 const settingsWait = 15 * time.Second
 
 func watchedSettings(ctx context.Context, env *command.Env, address, tokenFile string) (*outboundv1.WatchSettingsResponse, error) {
+	secure := env.Source.CAFile != "" || env.Source.CAFingerprint != "" || env.Files.Getenv(client.CAFileVariable) != "" ||
+		env.Files.Getenv(client.CAFingerprintVariable) != ""
 	if address == "" && env.Source.Data != "" {
 		e, err := client.ReadEndpoints(env.Source.Data)
 		if err != nil {
 			return nil, err
 		}
-		address = e.GRPC
+		address, secure = e.GRPC, secure || e.TLS != ""
 	}
 	if tokenFile == "" && env.Source.Data != "" {
 		tokenFile = filepath.Join(env.Source.Data, "service.token")
@@ -83,7 +87,15 @@ func watchedSettings(ctx context.Context, env *command.Env, address, tokenFile s
 	if err != nil {
 		return nil, err
 	}
-	conn, err := rpc.Dial(address, token)
+	var opts []grpc.DialOption
+	if secure {
+		c, err := env.Source.TLS("https://" + address)
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, rpc.WithTLS(c))
+	}
+	conn, err := rpc.Dial(address, token, opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +112,12 @@ func watchedSettings(ctx context.Context, env *command.Env, address, tokenFile s
 	}
 	return s, nil
 }
+
+// What an appliance may use of an external nats-server: the defaults of the embedded one.
+const (
+	maxConnections   = 1000
+	maxSubscriptions = 1000
+)
 
 // accounts returns an account for each appliance, as the embedded broker makes them: it may publish to the intake under its own id and
 // get replies, and cannot see the other accounts.
@@ -118,8 +136,10 @@ func accounts(list []*outboundv1.StoredAppliance, all bool) ([]byte, error) {
 		_, _ = fmt.Fprintf(&b,
 			"APPLIANCE_%s {\n  users: [ { user: %q, password: %q, permissions: { publish: [%q], "+
 				"subscribe: { allow: [\">\"], deny: [%s] } } } ]\n"+
-				"  imports: [ { service: { account: CORE, subject: %q } } ]\n}\n",
-			id, id, hash, bus.ApplianceSubjects(id), `"`+strings.Join(bus.ApplianceDenied(), `", "`)+`"`, imported)
+				"  imports: [ { service: { account: CORE, subject: %q } } ]\n"+
+				"  limits: { max_connections: %d, max_subscriptions: %d }\n}\n",
+			id, id, hash, bus.ApplianceSubjects(id), `"`+strings.Join(bus.ApplianceDenied(), `", "`)+`"`, imported,
+			maxConnections, maxSubscriptions)
 	}
 	return []byte(b.String()), nil
 }

@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -166,6 +168,42 @@ func TestPasswordsAreChangedByAdminsAndTheirOwners(t *testing.T) {
 		}
 	}
 	wantCode(t, change(h.accessAs(rpc.Principal{Role: rpc.RoleAdmin, Name: "admin"}), "x", "a long password"), codes.FailedPrecondition)
+}
+
+// After some wrong passwords in a row even the right one is refused for a while, which is longer each time.
+func TestGuessesOfTheOwnPasswordAreSlowedDown(t *testing.T) {
+	h := start(t)
+	h.user(&outboundv1.User{Name: "vera", Password: password})
+	h.user(&outboundv1.User{Name: "olga", Password: password})
+	change := func(name, now string) error {
+		c := h.accessAs(rpc.Principal{Role: rpc.RoleViewer, Name: name})
+		_, err := c.ChangePassword(h.ctx(), &outboundv1.ChangePasswordRequest{CurrentPassword: now, NewPassword: "set by herself"})
+		return err
+	}
+	var tried, refused atomic.Int64
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			switch err := change("vera", "a wrong password"); status.Code(err) {
+			case codes.InvalidArgument:
+				tried.Add(1)
+			case codes.ResourceExhausted:
+				refused.Add(1)
+				if rpc.RetryAfter(status.Convert(err)) == 0 {
+					t.Errorf("no wait: %v", err)
+				}
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if tried.Load() < 5 || tried.Load() > 8 || refused.Load() == 0 {
+		t.Errorf("of 20 guesses %d were tried and %d refused", tried.Load(), refused.Load())
+	}
+	if err := change("olga", password); err != nil {
+		t.Errorf("another user: %v", err)
+	}
 }
 
 func TestTheLastAdminStays(t *testing.T) {

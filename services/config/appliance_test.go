@@ -1,6 +1,8 @@
 package config_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -63,4 +65,48 @@ func TestAnAppliancesNameAndAlarmChangeAndItsCredentialsStay(t *testing.T) {
 	if got, err = update(&outboundv1.Appliance{Id: "a1"}, "silent_after"); err != nil || got.GetSilentAfter() != nil {
 		t.Errorf("never told: %v (%v)", got, err)
 	}
+}
+
+// A script adds an appliance and writes the broker's accounts right after: the accounts hold it.
+func TestAWatchBeginsWithWhatIsStored(t *testing.T) {
+	h := start(t)
+	for i := range 30 {
+		id := fmt.Sprint("a", i)
+		_, err := h.settings.CreateAppliance(h.ctx(), &outboundv1.CreateApplianceRequest{Appliance: &outboundv1.Appliance{Id: id}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(h.ctx())
+		stream, err := h.watcher.WatchSettings(ctx, &outboundv1.WatchSettingsRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := stream.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(all.GetAppliances()); n != i+1 {
+			t.Errorf("a watch begins with %d appliances of %d", n, i+1)
+		}
+		cancel()
+	}
+}
+
+func TestAnAppliancesLimitsChange(t *testing.T) {
+	h := start(t)
+	_, err := h.settings.CreateAppliance(h.ctx(),
+		&outboundv1.CreateApplianceRequest{Appliance: &outboundv1.Appliance{Id: "a1", DisplayName: "One"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	update := func(a *outboundv1.Appliance, paths ...string) (*outboundv1.Appliance, error) {
+		return h.settings.UpdateAppliance(h.ctx(), &outboundv1.UpdateApplianceRequest{Appliance: a, UpdateMask: mask(paths...)})
+	}
+	limits := []string{"max_events_per_second", "max_bytes_per_second"}
+	got, err := update(&outboundv1.Appliance{Id: "a1", MaxEventsPerSecond: 5, MaxBytesPerSecond: 1 << 20}, limits...)
+	if err != nil || got.GetMaxEventsPerSecond() != 5 || got.GetMaxBytesPerSecond() != 1<<20 || got.GetDisplayName() != "One" {
+		t.Fatalf("changed to %v (%v)", got, err)
+	}
+	_, err = update(&outboundv1.Appliance{Id: "a1", MaxEventsPerSecond: -1, MaxBytesPerSecond: 1}, limits...)
+	wantFields(t, err, "maxEventsPerSecond", "maxBytesPerSecond")
 }

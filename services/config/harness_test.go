@@ -17,12 +17,14 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/auditlog"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/dnstest"
 	"github.com/outbound-events/outbound/pkg/notice"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/rpc/audited"
 	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -97,7 +99,7 @@ func (h *fixture) run(adapt ...func(*config.Options)) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: "admin", Service: "service"},
-		HandlerValidates: config.HandlerValidates(), Stop: ctx.Done()})
+		HandlerValidates: config.HandlerValidates(), Stop: ctx.Done(), Audit: audited.New(auditlog.New(conn), nil)})
 	s.Register(server)
 	local := rpc.InProcess(server)
 	done := make(chan error, 1)

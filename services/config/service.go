@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/auditlog"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/filter"
 	"github.com/outbound-events/outbound/pkg/notice"
@@ -21,6 +22,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/secret"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/config/internal/access"
+	"github.com/outbound-events/outbound/services/config/internal/audits"
 	"github.com/outbound-events/outbound/services/config/internal/backups"
 	"github.com/outbound-events/outbound/services/config/internal/recipients"
 	"github.com/outbound-events/outbound/services/config/internal/reconcile"
@@ -44,11 +46,17 @@ type Options struct {
 	// OrphanAge is how old a half-made change must be before it is cleaned up: a name without its recipient. It must be longer than a call
 	// and the clock skew between broker and service. Default 1m.
 	OrphanAge time.Duration `yaml:"orphanAge"`
+	// Audit says where entries of the audit log are sent on to.
+	Audit AuditOptions `yaml:"audit"`
 }
+
+// AuditOptions say where entries of the audit log are sent on to.
+type AuditOptions = audits.Options
 
 // DefaultOptions allows only https and reconciles every minute.
 func DefaultOptions() Options {
-	return Options{URLPolicy: string(recipient.HTTPSOnly), ReconcileEvery: time.Minute, OrphanAge: time.Minute}
+	return Options{URLPolicy: string(recipient.HTTPSOnly), ReconcileEvery: time.Minute, OrphanAge: time.Minute,
+		Audit: audits.DefaultOptions()}
 }
 
 // Validate reports all faults with their paths.
@@ -57,6 +65,7 @@ func (o Options) Validate() error {
 	_, err := recipient.ParseURLPolicy(o.URLPolicy)
 	f.Within("urlPolicy", err)
 	f.Within("", egress.ValidateRules(o.AllowEgress, o.OwnServices))
+	f.Within("audit", o.Audit.Validate())
 	if o.ReconcileEvery <= 0 {
 		f.Add("reconcileEvery", "must be more than 0, e.g. 1m")
 	}
@@ -97,6 +106,7 @@ type Service struct {
 	live      *resources
 	access    *access.Access
 	backups   *backups.Backups
+	audits    *audits.Audits
 	revisions *revisions.Revisions
 	tester    *recipients.Tester
 	previewer *recipients.Previewer
@@ -136,6 +146,10 @@ func New(o Options, d Deps) (*Service, error) {
 		recipientsKV: store.NewKV(d.Bus, bus.BucketRecipients, d.Hold),
 		settingsKV:   store.NewKV(d.Bus, bus.BucketSettings, d.Hold),
 	}
+	s.audits, err = audits.New(audits.Deps{Log: auditlog.New(d.Bus), Notices: d.Notices, Logger: d.Logger, Options: o.Audit, Hold: d.Hold})
+	if err != nil {
+		return nil, fmt.Errorf("options of the config service: %w", err)
+	}
 	s.wire()
 	return s, nil
 }
@@ -152,6 +166,8 @@ func (s *Service) wire() {
 	s.revisions = revisions.New(revisions.Deps{
 		RecipientsKV: s.recipientsKV, SettingsKV: s.settingsKV, Recipients: s.live.Recipients, Settings: s.live.Settings,
 	})
+	s.recipientsKV.OnApplied(s.revisions.Trail)
+	s.settingsKV.OnApplied(s.revisions.Trail)
 	s.tester = recipients.NewTester(recipients.TesterDeps{
 		Recipients: s.live.Recipients, Settings: s.live.Settings, Filters: s.filters, Bus: d.Bus, Publisher: d.Publisher, Logger: d.Logger,
 	})
@@ -172,7 +188,7 @@ func (s *Service) prechecker() recipients.Prechecker {
 	return recipients.EgressPrechecker{Guard: s.guard, Resolver: s.deps.Resolver, Proxied: s.options.Proxied}
 }
 
-// Register adds RecipientService, SettingsService, AccessService and BackupService to a server.
+// Register adds RecipientService, SettingsService, AccessService, BackupService and AuditService to a server.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	outboundv1.RegisterRecipientServiceServer(r, recipientServer{
 		Recipients: s.live.Recipients, Tester: s.tester, Previewer: s.previewer, RecipientFeed: s.recipientFeed, service: s,
@@ -182,6 +198,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	})
 	outboundv1.RegisterAccessServiceServer(r, accessServer{Access: s.access})
 	outboundv1.RegisterBackupServiceServer(r, s.backups)
+	outboundv1.RegisterAuditServiceServer(r, s.audits)
 }
 
 // Tokens authenticates API tokens by the settings that this service streams to the others.
@@ -196,6 +213,7 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { s.settingsFeed.Run(ctx) })
 	wg.Go(func() { s.reconciler.Run(ctx) })
 	wg.Go(func() { s.backlogLimiter.Run(ctx) })
+	wg.Go(func() { s.audits.Run(ctx) })
 	wg.Wait()
 	return nil
 }

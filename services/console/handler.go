@@ -13,8 +13,10 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/outbound-events/outbound/pkg/audit"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/rpc/audited"
 	"github.com/outbound-events/outbound/pkg/rpc/eventhttp"
 	"github.com/outbound-events/outbound/pkg/session"
 	"github.com/outbound-events/outbound/proto/openapi"
@@ -35,7 +37,7 @@ func ownPath(path string) bool {
 
 func newHandler(o Options, d Deps, methods account.SignInMethods, stop <-chan struct{}) (http.Handler, error) {
 	api := rpc.NewGatewayUntil(stop)
-	if err := rpc.RegisterGateway(context.Background(), api, routes(d.bare())); err != nil {
+	if err := rpc.RegisterGateway(context.Background(), api, d.routes(d.bare())); err != nil {
 		return nil, fmt.Errorf("register the REST routes: %w", err)
 	}
 	rest := bounded(o.MaxBody, onlyGET(api))
@@ -54,7 +56,7 @@ func newHandler(o Options, d Deps, methods account.SignInMethods, stop <-chan st
 	mux.Handle(eventhttp.Pattern, eventhttp.New(outboundv1.NewEventServiceClient(publish)))
 	mux.Handle("/v1/", rest)
 	mux.Handle("/", pages)
-	return withSecurityHeaders(mux), nil
+	return withOrigin(o, withSecurityHeaders(o, mux)), nil
 }
 
 // newPages returns the handler of the console pages. Requests for other paths go to rest.
@@ -62,11 +64,11 @@ func newPages(o Options, d Deps, methods account.SignInMethods, stop <-chan stru
 	// Validate has checked the proxies.
 	proxies, _ := web.ParseProxies(o.TrustedProxies)
 	w := web.Deps{
-		Bare: rpc.FailFast(routes(d.bare())), Sessions: session.New(d.Store, o.Session), Limiter: d.Limiter, Logger: d.Logger, Version: d.Version,
-		Proxies: proxies, Origin: strings.ToLower(strings.TrimSuffix(o.PublicURL, "/")), MaxBody: o.MaxBody, Stop: stop,
+		Bare: rpc.FailFast(d.routes(d.bare())), Sessions: session.New(d.Store, o.Session), Limiter: d.Limiter, Logger: d.Logger,
+		Version: d.Version, Proxies: proxies, Origin: strings.ToLower(strings.TrimSuffix(o.PublicURL, "/")), MaxBody: o.MaxBody, Stop: stop,
 	}
 	if d.Signed.complete() {
-		w.Service = rpc.FailFast(routes(d.Signed))
+		w.Service = rpc.FailFast(d.routes(d.Signed))
 	}
 	site, err := web.New(w)
 	if err != nil {
@@ -86,8 +88,30 @@ func content(kind string, body []byte) http.Handler {
 	})
 }
 
+// withOrigin notes where each request comes from, for the audit log.
+func withOrigin(o Options, next http.Handler) http.Handler {
+	// Validate has checked the proxies.
+	proxies, _ := web.ParseProxies(o.TrustedProxies)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from := audit.Origin{Address: proxies.Client(r), Agent: r.UserAgent(), Via: "console"}
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			from.Via = "rest"
+			if strings.HasPrefix(from.Agent, "outbound-cli/") {
+				from.Via = "cli"
+			}
+		}
+		next.ServeHTTP(w, r.WithContext(audited.WithOrigin(r.Context(), from)))
+	})
+}
+
+// hsts makes browsers use HTTPS alone for this host, for a year (RFC 6797, 6.1).
+const hsts = "max-age=31536000"
+
 // withSecurityHeaders adds headers that restrict what browsers do with a response.
-func withSecurityHeaders(next http.Handler) http.Handler {
+func withSecurityHeaders(o Options, next http.Handler) http.Handler {
+	// Validate has checked the proxies.
+	proxies, _ := web.ParseProxies(o.TrustedProxies)
+	public := strings.HasPrefix(strings.ToLower(o.PublicURL), "https://")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
@@ -96,6 +120,10 @@ func withSecurityHeaders(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
+		if public || proxies.Secure(r) {
+			// A browser ignores it over HTTP (RFC 6797, 8.1), so that a publicUrl is enough to know.
+			h.Set("Strict-Transport-Security", hsts)
+		}
 		next.ServeHTTP(w, r)
 	})
 }

@@ -151,6 +151,28 @@ func TestSignInAttemptsBehindAProxyAreCountedPerClient(t *testing.T) {
 	}
 }
 
+// TestHSTSIsSentWhereClientsUseTLS asks pages, the API and files, through a proxy with TLS and directly.
+func TestHSTSIsSentWhereClientsUseTLS(t *testing.T) {
+	for name, x := range map[string]struct {
+		adapt   func(o *console.Options, public string)
+		proxied bool
+	}{
+		"the proxy is trusted":  {func(o *console.Options, _ string) { o.TrustedProxies = []string{"127.0.0.1/32"} }, true},
+		"publicUrl is https":    {func(o *console.Options, public string) { o.PublicURL = public }, true},
+		"nothing is configured": {func(*console.Options, string) {}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := behindProxy(t, true, x.adapt)
+			for _, path := range []string{"/sign-in", "/v1/recipients", "/healthz", "/openapi.json", "/none"} {
+				resp, _ := p.ask(p.from("127.0.0.1"), http.MethodGet, path, nil)
+				if got := resp.Header.Get("Strict-Transport-Security"); (got == "max-age=31536000") != x.proxied {
+					t.Errorf("%s: %q", path, got)
+				}
+			}
+		})
+	}
+}
+
 // TestSignInWorksBehindATLSProxy signs in, makes a change and signs out, through a proxy that preserves Host or not.
 func TestSignInWorksBehindATLSProxy(t *testing.T) {
 	for name, host := range map[string]bool{"Host is passed on": true, "Host is changed, and publicUrl is set": false} {

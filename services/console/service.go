@@ -16,6 +16,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/rpc/audited"
 	"github.com/outbound-events/outbound/pkg/session"
 	"github.com/outbound-events/outbound/pkg/throttle"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -27,7 +28,7 @@ import (
 type Options struct {
 	// MaxBody is the size limit of a request body. Events have a separate limit of 256 KiB.
 	MaxBody int64 `yaml:"maxBody"`
-	// PublicURL is the public URL of the console, e.g. https://outbound.example.com. Default: the listen address, over HTTP.
+	// PublicURL is the public URL of the console, e.g. https://outbound.example.com. Default: the listen address.
 	PublicURL string `yaml:"publicUrl"`
 	// TrustedProxies are the networks (CIDR) of the reverse proxies in front of the console. Only their X-Forwarded-For is used, to limit
 	// sign-in attempts per client. Default: none, so that the connected peer is the client.
@@ -76,13 +77,16 @@ func (o Options) Validate() error {
 }
 
 // base returns the public URL without a trailing slash.
-func (o Options) base(listens net.Addr) string {
+func (o Options) base(listens net.Addr, secure bool) string {
 	if o.PublicURL != "" {
 		return strings.TrimSuffix(o.PublicURL, "/")
 	}
 	host, port, err := net.SplitHostPort(listens.String())
 	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
 		host = "localhost"
+	}
+	if secure {
+		return "https://" + net.JoinHostPort(host, port)
 	}
 	return "http://" + net.JoinHostPort(host, port)
 }
@@ -102,8 +106,13 @@ type Deps struct {
 	Publish grpc.ClientConnInterface
 	// Signed send the services' token: the pages use them to act for the signed-in user. Without them, users sign in with tokens only.
 	Signed Neighbours
+	// ServiceToken is the services' token, with which the services believe the console where a call came from. Without it they take the
+	// console for the client.
+	ServiceToken string
 	// Listener accepts the requests. Run closes it.
 	Listener net.Listener
+	// TLS says that Listener speaks it.
+	TLS bool
 	// Ops serves health, readiness and metrics of the process. New adds a check of each neighbour.
 	Ops process.Ops
 	// Store keeps the sessions, Limiter bounds sign-in attempts. Default: in memory.
@@ -147,9 +156,9 @@ func New(o Options, deps Deps) (*Service, error) {
 	if deps.Logger == nil {
 		deps.Logger = slog.Default()
 	}
-	s := &Service{listener: deps.Listener, stop: make(chan struct{}), announce: deps.FirstStart, base: o.base(deps.Listener.Addr())}
+	s := &Service{listener: deps.Listener, stop: make(chan struct{}), announce: deps.FirstStart, base: o.base(deps.Listener.Addr(), deps.TLS)}
 	if deps.Signed.complete() {
-		s.first = account.NewFirstStart(routes(deps.Signed))
+		s.first = account.NewFirstStart(deps.routes(deps.Signed))
 	}
 	var err error
 	if s.oidc, err = account.NewOIDC(o.OIDC, s.base); err != nil {
@@ -185,6 +194,11 @@ func (s *Service) Run(ctx context.Context) error {
 	return process.ServeHTTP(ctx, s.listener, s.handler)
 }
 
+// routes maps methods to services, and tells them where a call came from.
+func (d Deps) routes(n Neighbours) grpc.ClientConnInterface {
+	return audited.Originating(routes(n), d.ServiceToken)
+}
+
 // routes maps methods to services. Two services implement EventService.
 func routes(d Neighbours) rpc.Routes {
 	service := func(desc grpc.ServiceDesc) string { return "/" + desc.ServiceName }
@@ -193,6 +207,7 @@ func routes(d Neighbours) rpc.Routes {
 		service(outboundv1.SettingsService_ServiceDesc):     d.Config,
 		service(outboundv1.AccessService_ServiceDesc):       d.Config,
 		service(outboundv1.BackupService_ServiceDesc):       d.Config,
+		service(outboundv1.AuditService_ServiceDesc):        d.Config,
 		service(outboundv1.EventService_ServiceDesc):        d.History,
 		outboundv1.EventService_PublishEvent_FullMethodName: d.Ingest,
 		service(outboundv1.DeliveryService_ServiceDesc):     d.History,

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -25,7 +26,7 @@ func (s *Service) PublishEvent(ctx context.Context, r *outboundv1.PublishEventRe
 		x.appliance, x.bound = p.Appliance, true
 		x.named = r.GetApplianceId()
 	} else {
-		x.appliance = r.GetApplianceId()
+		x.appliance, x.caller = r.GetApplianceId(), cmp.Or(p.Name, "outbound")
 	}
 	receipt, e, err := k.take(ctx, x)
 	if err != nil {

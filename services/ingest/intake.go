@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -17,8 +18,8 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
-	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/telemetry"
+	"github.com/outbound-events/outbound/services/ingest/internal/fair"
 )
 
 // askHistoryAfter is the age of an event from which HISTORY is asked whether it was accepted before. The stream itself knows
@@ -49,6 +50,16 @@ type submission struct {
 	named string
 	// bound says that the appliance comes from a token: another's source is then no mistake but forbidden.
 	bound bool
+	// caller is who publishes for appliances, by a token that belongs to none.
+	caller string
+}
+
+// sender is who waits for its turn: the appliance that signed in, or who publishes for appliances.
+func (s submission) sender() string {
+	if s.caller != "" {
+		return "caller " + s.caller
+	}
+	return s.appliance
 }
 
 // intake decides on events. It lives as long as Run.
@@ -59,10 +70,12 @@ type intake struct {
 	history  *deliverylog.Log
 	recorder *recorder
 	recovery *recovery
-	limit    inFlightLimit
-	tracer   trace.Tracer
-	// replies are the requests on NATS whose answer is still due, late those answered before the broker had answered.
-	replies, late sync.WaitGroup
+	// gate is passed to be read and checked, which takes a processor; stores to be stored, which takes the disk.
+	gate, stores *fair.Gate
+	limits       *limits
+	tracer       trace.Tracer
+	// replies are the requests on NATS whose answer is still due, unknown those answered before the broker had answered.
+	replies, unknown sync.WaitGroup
 }
 
 func newIntake(o Options, deps Deps) *intake {
@@ -70,55 +83,101 @@ func newIntake(o Options, deps Deps) *intake {
 	return &intake{
 		o: o, deps: deps, events: bus.NewPublisher(deps.Bus), history: history,
 		recorder: newRecorder(history, deps), recovery: newRecovery(deps, history),
-		limit:  inFlightLimit{events: o.MaxInFlight, bytes: o.MaxInFlightBytes},
+		gate: fair.New(fair.Options{Events: o.MaxInFlight, EventsOfOne: o.perAppliance(), Bytes: o.MaxInFlightBytes,
+			AtOnce: runtime.GOMAXPROCS(0)}),
+		// What has a place there finds one here: the gate lets in up to twice as much, so that nobody is shut out.
+		stores: fair.New(fair.Options{Events: 2 * o.MaxInFlight, EventsOfOne: 2 * o.MaxInFlight, Bytes: 2 * o.MaxInFlightBytes}),
+		limits: newLimits(o, deps),
 		tracer: otel.Tracer("github.com/outbound-events/outbound"),
 	}
 }
 
 // close waits until all that was taken has its answer and its record.
 func (k *intake) close() {
-	k.limit.shut()
+	k.gate.Close()
 	k.replies.Wait()
 	k.events.Close()
-	k.late.Wait()
+	k.unknown.Wait()
 	k.history.Close()
 	k.recovery.end()
 }
 
 // take is decide for callers that wait for the answer themselves.
 func (k *intake) take(ctx context.Context, s submission) (bus.Receipt, *event.Event, error) {
-	if !k.limit.enter(len(s.raw)) {
-		return bus.Receipt{}, nil, k.busy(s)
+	place, err := k.enter(s)
+	if err != nil {
+		return bus.Receipt{}, nil, err
 	}
-	defer k.limit.leave(len(s.raw))
-	return k.traced(ctx, s)
+	defer place.Leave()
+	return k.traced(ctx, s, place)
 }
 
-func (k *intake) busy(s submission) error {
-	return k.refuse(s, "BUSY", rpc.Unavailable("too many events are in flight: retry shortly"))
+// enter takes a place for an event, or says why there is none.
+func (k *intake) enter(s submission) (*fair.Pass, error) {
+	if over := k.limits.take(s, time.Now()); over != nil {
+		return nil, k.refuse(s, reasonRateLimited, over)
+	}
+	place := k.gate.Enter(s.sender(), len(s.raw))
+	if place == nil {
+		return nil, k.refuse(s, "BUSY", rpc.Unavailable("too many events are in flight: retry shortly"))
+	}
+	return place, nil
 }
 
-// decide decides on one event, within the limit, and returns once the decision holds. Its errors are statuses.
-func (k *intake) decide(ctx context.Context, s submission) (bus.Receipt, *event.Event, error) {
+// errNoTurn reports that an event did not get its turn in time. It was not stored.
+var errNoTurn = errors.New("the event did not get its turn in time")
+
+// await waits until a place has its turn.
+func (k *intake) await(ctx context.Context, place *fair.Pass) error {
+	timer := time.NewTimer(k.o.Timeout)
+	defer timer.Stop()
+	select {
+	case <-place.Turn():
+		return nil
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return errNoTurn
+}
+
+// inTurn decides on one event when its turn has come.
+func (k *intake) inTurn(ctx context.Context, s submission, place *fair.Pass) (bus.Receipt, *event.Event, error) {
+	if k.await(ctx, place) != nil {
+		return bus.Receipt{}, nil, k.late(s)
+	}
+	return k.decide(ctx, s, place)
+}
+
+// late refuses an event that waited too long.
+func (k *intake) late(s submission) error {
+	if f := k.deps.Bus.StoreFault(); f != nil {
+		return k.unstored(s, f)
+	}
+	return k.refuse(s, "BUSY", rpc.Unavailable(errNoTurn.Error()+" and was not stored: retry shortly"))
+}
+
+// decide decides on one event and returns once the decision holds. Its errors are statuses. When the event is found to be valid the turn
+// of place ends.
+func (k *intake) decide(ctx context.Context, s submission, place *fair.Pass) (bus.Receipt, *event.Event, error) {
 	if f := k.deps.Bus.StoreFault(); f != nil {
 		return bus.Receipt{}, nil, k.unstored(s, f)
 	}
 	if err := k.ready(); err != nil {
 		return bus.Receipt{}, nil, k.refuse(s, "NOT_READY", rpc.Unavailable(err.Error()))
 	}
-	ctx, cancel := context.WithTimeout(ctx, k.o.Timeout)
-	defer cancel()
-	// A store that stops to take anything answers nothing either: nobody waits for it.
-	defer context.AfterFunc(k.deps.Bus.StoreFailing(), cancel)()
 	now := k.deps.Bus.Now()
 	e, violations := k.validate(s, now)
 	if len(violations) > 0 {
 		k.recorder.rejected(s, e, violations, now)
 		return bus.Receipt{}, nil, rejection(violations)
 	}
+	place.Yield()
 	dated := e.WithTime(now)
 	receipt, err := k.store(ctx, submitted{submission: s, event: dated, undated: e.Time.IsZero(), now: now})
-	if err != nil {
+	switch {
+	case errors.Is(err, errNoTurn):
+		return bus.Receipt{}, nil, k.late(s)
+	case err != nil:
 		return bus.Receipt{}, nil, k.trouble(s, dated, err)
 	}
 	return receipt, dated, nil
@@ -168,44 +227,6 @@ func (k *intake) validate(s submission, now time.Time) (*event.Event, event.Viol
 	return e, violations
 }
 
-// appoint gives an event its appliance: who signed in or whom the subject names, else its source. A source that is another appliance's
-// id is refused, because receivers would take the event for that one's.
-func appoint(s submission, e *event.Event, known *settings.Settings) event.Violations {
-	if s.appliance == "" {
-		if e.Source != "" && e.Appliance == "" {
-			return event.Violations{{Field: "source", Reason: event.ReasonUnknownSource, Description: "is not an appliance's id, and the token " +
-				"belongs to none: use an appliance's token, name the appliance in appliance_id, or set source to its id"}}
-		}
-		return nil
-	}
-	if !event.ValidAppliance(s.appliance) {
-		e.Appliance = ""
-		return event.Violations{{Field: "appliance_id", Reason: event.ReasonUnsafe,
-			Description: "is not an appliance's id: use 1 to 64 letters, digits, _ and -"}}
-	}
-	if s.named != "" && s.named != s.appliance {
-		v := wrongAppliance(s)
-		v.Field = "appliance_id"
-		return event.Violations{v}
-	}
-	other := e.Appliance
-	e.Appliance = s.appliance
-	if _, is := known.Appliances[other]; is && other != s.appliance {
-		return event.Violations{wrongAppliance(s)}
-	}
-	return nil
-}
-
-func wrongAppliance(s submission) event.Violation {
-	if s.bound {
-		return event.Violation{Field: "source", Reason: event.ReasonNotYours,
-			Description: fmt.Sprintf("is another appliance and the token belongs to %q: an appliance can publish only its own events", s.appliance)}
-	}
-	return event.Violation{Field: "source", Reason: event.ReasonSubjectMismatch,
-		Description: fmt.Sprintf("is another appliance than the one that the subject or the request names, %q: publish under the "+
-			"appliance's own id", s.appliance)}
-}
-
 // rejection is the status of a rejected event.
 func rejection(violations event.Violations) error {
 	for _, v := range violations {
@@ -235,8 +256,13 @@ type submitted struct {
 	now     time.Time
 }
 
-// store keeps an event for good, unless it was kept before.
+// store keeps an event for good, unless it was kept before. What was kept before is looked up before the turn to store comes: the look may
+// wait.
 func (k *intake) store(ctx context.Context, s submitted) (bus.Receipt, error) {
+	ctx, cancel := context.WithTimeout(ctx, k.o.Timeout)
+	defer cancel()
+	// A store that stops to take anything answers nothing either: nobody waits for it.
+	defer context.AfterFunc(k.deps.Bus.StoreFailing(), cancel)()
 	if s.undated || s.now.Sub(s.event.Time) > askHistoryAfter {
 		rec, found, err := k.earlier(ctx, s.event)
 		if err != nil {
@@ -246,6 +272,14 @@ func (k *intake) store(ctx context.Context, s submitted) (bus.Receipt, error) {
 			k.deps.Observer.Decided(decidedDuplicate, "", s.via)
 			return bus.Receipt{Sequence: rec.Sequence, Duplicate: true}, nil
 		}
+	}
+	turn := k.stores.Enter(s.sender(), len(s.raw))
+	if turn == nil {
+		return bus.Receipt{}, errNoTurn
+	}
+	defer turn.Leave()
+	if err := k.await(ctx, turn); err != nil {
+		return bus.Receipt{}, err
 	}
 	return k.accept(ctx, s)
 }
@@ -277,7 +311,7 @@ func (k *intake) accept(ctx context.Context, s submitted) (bus.Receipt, error) {
 		k.decided(ctx, s, u, a.Receipt, a.err)
 		return a.Receipt, a.err
 	case <-ctx.Done():
-		k.late.Go(func() {
+		k.unknown.Go(func() {
 			a := <-answer
 			k.decided(context.WithoutCancel(ctx), s, u, a.Receipt, a.err)
 		})

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/rpc/eventhttp"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -61,18 +63,19 @@ func (k *intake) endpoint(svc micro.Service, name, subject string) error {
 func (k *intake) request(r micro.Request) {
 	s := submission{raw: eventhttp.Structured(r.Headers(), r.Data()), via: viaNATS, subject: r.Subject()}
 	s.appliance, s.typeID = bus.FromIngestSubject(r.Subject())
-	if !k.limit.enter(len(s.raw)) {
-		k.respond(r.Reply(), bus.Receipt{}, nil, k.busy(s))
+	place, err := k.enter(s)
+	if err != nil {
+		k.respond(r.Reply(), bus.Receipt{}, nil, err)
 		return
 	}
 	headers := traceCarrier(r.Headers())
 	k.replies.Go(func() {
-		defer k.limit.leave(len(s.raw))
+		defer place.Leave()
 		ctx := context.Background()
 		if len(headers) > 0 {
 			ctx = propagation.TraceContext{}.Extract(ctx, headers)
 		}
-		receipt, e, err := k.traced(ctx, s)
+		receipt, e, err := k.traced(ctx, s, place)
 		k.respond(r.Reply(), receipt, e, err)
 	})
 }
@@ -107,7 +110,15 @@ func (k *intake) respond(reply string, receipt bus.Receipt, e *event.Event, err 
 		m.Data = encodeAnswer(receipt, e)
 	} else {
 		st := status.Convert(err)
-		m.Data = encode(st.Proto())
+		var limited *answered
+		if errors.As(err, &limited) {
+			m.Data = limited.json
+		} else {
+			m.Data = encode(st.Proto())
+		}
+		if wait := rpc.RetryAfter(st); wait > 0 {
+			m.Header.Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
+		}
 		m.Header.Set(micro.ErrorHeader, headerText(st.Message()))
 		m.Header.Set(micro.ErrorCodeHeader, strconv.Itoa(eventhttp.Status(st.Code())))
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -24,6 +25,9 @@ const (
 	// rejectionsPending is how many rejected records may wait to be written; more are counted and let go. It has room for the
 	// bursts of several appliances, so that one gone mad leaves some to the others.
 	rejectionsPending = 4 * rejectionBurst
+	// lineBurst and lineRate (a second) bound the log lines of the same; a line says how many were left out before it.
+	lineBurst = 20
+	lineRate  = 1
 )
 
 // recorder writes decisions into history, one log line for each rejection, and the counters.
@@ -33,11 +37,18 @@ type recorder struct {
 	pending atomic.Int64
 
 	mu     sync.Mutex
-	limits map[string]*rate.Limiter
+	limits map[string]*rejections
+}
+
+// rejections bounds what one sender's rejected events leave behind.
+type rejections struct {
+	records, lines *rate.Limiter
+	// unsaid is how many had no log line since the last that had.
+	unsaid atomic.Int64
 }
 
 func newRecorder(h *deliverylog.Log, deps Deps) *recorder {
-	return &recorder{history: h, deps: deps, limits: map[string]*rate.Limiter{}}
+	return &recorder{history: h, deps: deps, limits: map[string]*rejections{}}
 }
 
 // What is decided on an event, in metrics.
@@ -70,9 +81,18 @@ func (r *recorder) rejected(s submission, e *event.Event, violations event.Viola
 	first := violations[0]
 	r.deps.Observer.Decided(decidedRejected, first.Reason, s.via)
 	rec := record(s, e, now)
-	r.deps.Logger.Info("event rejected", telemetry.KeyAppliance, rec.Appliance, telemetry.KeyEventID, keyOf(rec), telemetry.KeyVia, s.via,
-		telemetry.KeyReason, first.Reason, telemetry.KeyField, first.Field, telemetry.KeyViolations, len(violations))
-	if !r.limit(rec.Appliance).Allow() || !r.reserve() {
+	l := r.limit(rec.Appliance)
+	if l.lines.Allow() {
+		line := []any{telemetry.KeyAppliance, rec.Appliance, telemetry.KeyEventID, keyOf(rec), telemetry.KeyVia, s.via,
+			telemetry.KeyReason, first.Reason, telemetry.KeyField, first.Field, telemetry.KeyViolations, len(violations)}
+		if n := l.unsaid.Swap(0); n > 0 {
+			line = append(line, logkey.LeftOut, n)
+		}
+		r.deps.Logger.Info("event rejected", line...)
+	} else {
+		l.unsaid.Add(1)
+	}
+	if !l.records.Allow() || !r.reserve() {
 		r.deps.Observer.Unrecorded()
 		return
 	}
@@ -113,7 +133,7 @@ func keyOf(rec event.IntakeRecord) string {
 }
 
 // limit is the limiter of a known appliance, or the one that all others share, so that their number is bounded.
-func (r *recorder) limit(appliance string) *rate.Limiter {
+func (r *recorder) limit(appliance string) *rejections {
 	if _, known := r.deps.Config.Settings().Appliances[appliance]; !known {
 		appliance = ""
 	}
@@ -121,7 +141,7 @@ func (r *recorder) limit(appliance string) *rate.Limiter {
 	defer r.mu.Unlock()
 	l, ok := r.limits[appliance]
 	if !ok {
-		l = rate.NewLimiter(rejectionRate, rejectionBurst)
+		l = &rejections{records: rate.NewLimiter(rejectionRate, rejectionBurst), lines: rate.NewLimiter(lineRate, lineBurst)}
 		r.limits[appliance] = l
 	}
 	return l

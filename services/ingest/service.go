@@ -17,6 +17,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/logkey"
+	"github.com/outbound-events/outbound/pkg/notice"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -28,13 +29,29 @@ type Options struct {
 	MaxInFlight int `yaml:"maxInFlight"`
 	// MaxInFlightBytes bounds the same events by their size.
 	MaxInFlightBytes int64 `yaml:"maxInFlightBytes"`
+	// MaxInFlightPerAppliance is how many of these events may be of one appliance. The events of several appliances are stored in turn.
+	MaxInFlightPerAppliance int `yaml:"maxInFlightPerAppliance"`
+	// EventsPerSecond and BytesPerSecond are how much one appliance may publish, unless it has limits of its own; 0: any number. Each
+	// ingest process counts what it takes. What is above is refused with the time after which to try again.
+	EventsPerSecond int `yaml:"eventsPerSecond"`
+	BytesPerSecond  int `yaml:"bytesPerSecond"`
 	// Timeout is how long storing an event may take before the publisher is asked to retry.
 	Timeout time.Duration `yaml:"timeout"`
 }
 
-// DefaultOptions let 4,096 events of together 256 MiB be on their way, each for 10 s at most.
+// DefaultOptions let 4,096 events of together 256 MiB be on their way, half of them of one appliance, each for 10 s at most. An appliance
+// may publish 10,000 events and 32 MiB a second.
 func DefaultOptions() Options {
-	return Options{MaxInFlight: 4096, MaxInFlightBytes: 256 << 20, Timeout: 10 * time.Second}
+	return Options{MaxInFlight: 4096, MaxInFlightBytes: 256 << 20, Timeout: 10 * time.Second,
+		EventsPerSecond: 10_000, BytesPerSecond: 32 << 20}
+}
+
+// perAppliance is how many events of one appliance may be in flight.
+func (o Options) perAppliance() int {
+	if o.MaxInFlightPerAppliance > 0 {
+		return min(o.MaxInFlightPerAppliance, o.MaxInFlight)
+	}
+	return (o.MaxInFlight + 1) / 2
 }
 
 // Validate reports every fault at once.
@@ -45,6 +62,15 @@ func (o Options) Validate() error {
 	}
 	if o.MaxInFlightBytes < 1<<20 {
 		f.Add("maxInFlightBytes", "%d is too few: use at least 1048576", o.MaxInFlightBytes)
+	}
+	if o.MaxInFlightPerAppliance < 0 || o.MaxInFlightPerAppliance > 1_000_000 {
+		f.Add("maxInFlightPerAppliance", "%d is out of range: use 1 to 1000000, or 0 for half of maxInFlight", o.MaxInFlightPerAppliance)
+	}
+	if o.EventsPerSecond < 0 || o.EventsPerSecond > 1_000_000 {
+		f.Add("eventsPerSecond", "%d is out of range: use 1 to 1000000, or 0 for no limit", o.EventsPerSecond)
+	}
+	if o.BytesPerSecond != 0 && (o.BytesPerSecond < leastBytesPerSecond || o.BytesPerSecond > 1<<30) {
+		f.Add("bytesPerSecond", "%d is out of range: use %d to %d, or 0 for no limit", o.BytesPerSecond, leastBytesPerSecond, 1<<30)
 	}
 	if o.Timeout < time.Second || o.Timeout > time.Minute {
 		f.Add("timeout", "%s is out of range: use 1s to 1m", o.Timeout)
@@ -58,6 +84,8 @@ type Observer interface {
 	Decided(decision, reason, via string)
 	// Unrecorded counts a decision without a record.
 	Unrecorded()
+	// Limited counts an event that was refused because of its appliance's limit; unknown senders have no appliance.
+	Limited(appliance string)
 	// Answered notes how long the answer to an event took, in the trace that ctx belongs to.
 	Answered(ctx context.Context, decision, via string, took time.Duration)
 }
@@ -74,6 +102,8 @@ type Deps struct {
 	Logger *slog.Logger
 	// Store says what the broker's store has lost; then no event is accepted. Optional.
 	Store func() error
+	// Notices say which appliances exceed their limit. Optional.
+	Notices *notice.Board
 	// Version is shown to those who list the broker's services, as three numbers with dots. Empty: 0.0.0.
 	Version string
 }
@@ -111,6 +141,7 @@ type silent struct{}
 
 func (silent) Decided(string, string, string) {}
 func (silent) Unrecorded()                    {}
+func (silent) Limited(string)                 {}
 
 func (silent) Answered(context.Context, string, string, time.Duration) {}
 
@@ -129,6 +160,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer beside.Wait()
 	defer cancel()
 	beside.Go(func() { k.recovery.run(ctx) })
+	beside.Go(func() { k.limits.run(ctx) })
 	endpoint, err := k.listen()
 	if err != nil {
 		return err

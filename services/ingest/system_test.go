@@ -22,6 +22,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/embed"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/notice"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/rpc/eventhttp"
 	"github.com/outbound-events/outbound/pkg/secret"
@@ -48,6 +49,7 @@ type settings struct {
 	outboundv1.UnimplementedSettingsServiceServer
 	known      chan struct{}
 	appliances []string
+	limited    map[string]int32
 }
 
 func (s *settings) WatchSettings(_ *outboundv1.WatchSettingsRequest,
@@ -65,7 +67,8 @@ func (s *settings) WatchSettings(_ *outboundv1.WatchSettingsRequest,
 	all.EventTypes = append(all.EventTypes, &outboundv1.EventType{Id: "backup_done", DisplayName: "Backup done"})
 	for _, id := range s.appliances {
 		all.Appliances = append(all.Appliances, &outboundv1.StoredAppliance{
-			Appliance: &outboundv1.Appliance{Id: id}, TokenSha256: secret.HashToken(tokenOf(id)), PasswordBcrypt: bcryptOf(passwordOf(id)),
+			Appliance:   &outboundv1.Appliance{Id: id, MaxEventsPerSecond: s.limited[id]},
+			TokenSha256: secret.HashToken(tokenOf(id)), PasswordBcrypt: bcryptOf(passwordOf(id)),
 		})
 	}
 	if err := stream.Send(all); err != nil {
@@ -91,6 +94,7 @@ type counts struct {
 
 func (c *counts) Decided(decision, reason, via string) { c.add(decision + " " + reason + " " + via) }
 func (c *counts) Unrecorded()                          { c.add("unrecorded") }
+func (c *counts) Limited(appliance string)             { c.add("limited " + appliance) }
 
 func (c *counts) Answered(_ context.Context, decision, via string, _ time.Duration) {
 	c.add("answered " + decision + " " + via)
@@ -129,6 +133,10 @@ type fixtureOptions struct {
 	unknownConfig bool
 	// clock is the clock of ingest; nil: the right one.
 	clock func() time.Time
+	// notices, log and limited, by appliance and events a second, if set, are the service's.
+	notices *notice.Board
+	log     *slog.Logger
+	limited map[string]int32
 	// before, if set, is called when the broker runs and the service does not yet.
 	before func(h *fixture)
 }
@@ -147,13 +155,16 @@ func open(t *testing.T, o fixtureOptions, appliances ...string) *fixture {
 		o.before(h)
 	}
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
-	local := h.startConfig(quiet, appliances)
+	if o.log == nil {
+		o.log = quiet
+	}
+	local := h.startConfig(quiet, &settings{known: h.known, appliances: appliances, limited: o.limited})
 	conn, err := local.Dial(serviceToken)
 	must(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	h.config = configclient.New(conn, configclient.Options{NoRecipients: true, Settings: true, Logger: quiet})
 	h.background(h.config.Run)
-	h.service, err = ingest.New(o.options, ingest.Deps{Bus: h.bus, Config: h.config, Observer: h.counts, Logger: quiet})
+	h.service, err = ingest.New(o.options, ingest.Deps{Bus: h.bus, Config: h.config, Observer: h.counts, Logger: o.log, Notices: o.notices})
 	must(t, err)
 	h.startAPI(quiet, h.config)
 	h.stop = h.background(h.service.Run)
@@ -204,9 +215,9 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func (h *fixture) startConfig(quiet *slog.Logger, appliances []string) *rpc.Local {
+func (h *fixture) startConfig(quiet *slog.Logger, known *settings) *rpc.Local {
 	s := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Service: serviceToken}, Logger: quiet})
-	outboundv1.RegisterSettingsServiceServer(s, &settings{known: h.known, appliances: appliances})
+	outboundv1.RegisterSettingsServiceServer(s, known)
 	local := rpc.InProcess(s)
 	h.t.Cleanup(func() { s.Stop(); _ = local.Close() })
 	return local
@@ -301,7 +312,7 @@ func (h *fixture) post(token, contentType string, body []byte, headers ...string
 	defer func() { _ = a.Body.Close() }()
 	b, err := io.ReadAll(a.Body)
 	must(h.t, err)
-	r := reply{Status: a.StatusCode}
+	r := reply{Status: a.StatusCode, Header: nats.Header(a.Header)}
 	if err := json.Unmarshal(b, &r); err != nil {
 		h.t.Fatalf("%d %s: %v", a.StatusCode, b, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/telemetry"
+	"github.com/outbound-events/outbound/services/ingest/internal/fair"
 )
 
 // httpPath is where events are posted, as spans name it.
@@ -21,7 +22,7 @@ const subjectTemplate = "outbound.ingest"
 
 // traced decides on one event in a span of its own, and notes how long that took. It belongs to the trace of the request's headers; without
 // one, to that of the event's traceparent (CloudEvents distributed tracing extension).
-func (k *intake) traced(ctx context.Context, s submission) (bus.Receipt, *event.Event, error) {
+func (k *intake) traced(ctx context.Context, s submission, place *fair.Pass) (bus.Receipt, *event.Event, error) {
 	began := time.Now()
 	if !trace.SpanContextFromContext(ctx).IsValid() {
 		ctx = telemetry.Continue(ctx, event.TraceParent(s.raw))
@@ -29,7 +30,7 @@ func (k *intake) traced(ctx context.Context, s submission) (bus.Receipt, *event.
 	ctx, span := telemetry.StartProcess(ctx, k.tracer, telemetry.Processing{Destination: s.destination(), Template: s.template(),
 		Group: s.group(), Size: len(s.raw)})
 	defer span.End()
-	receipt, e, err := k.decide(ctx, s)
+	receipt, e, err := k.inTurn(ctx, s, place)
 	decision := outcome(receipt, err)
 	if err != nil {
 		span.FailAs(decision)

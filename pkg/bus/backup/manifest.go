@@ -68,6 +68,8 @@ type source struct {
 	deliveries bool
 	// consumers says that its consumers belong to it: they hold who has what. Others have only those of readers.
 	consumers bool
+	// kept says that a restore leaves it as it is if it holds something.
+	kept bool
 }
 
 // sources are all parts in the order in which they are read.
@@ -75,6 +77,7 @@ func sources() []source {
 	return []source{
 		{name: names.BucketRecipients, stream: wire.BucketStream(names.BucketRecipients)},
 		{name: names.BucketSettings, stream: wire.BucketStream(names.BucketSettings)},
+		{name: names.StreamAudit, stream: names.StreamAudit, kept: true},
 		{name: names.BucketStatus, stream: wire.BucketStream(names.BucketStatus), deliveries: true},
 		{name: names.BucketReplays, stream: wire.BucketStream(names.BucketReplays), deliveries: true},
 		{name: names.StreamEvents, stream: names.StreamEvents, deliveries: true, consumers: true},

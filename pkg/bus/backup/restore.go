@@ -8,9 +8,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/outbound-events/outbound/pkg/audit"
+	"github.com/outbound-events/outbound/pkg/bus/auditlog"
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/bus/storecheck"
@@ -40,8 +43,9 @@ type Result struct {
 	RemovedRecords int
 }
 
-// Restore replaces all streams and buckets by those of a backup; what the backup does not have is empty afterwards. Nobody else may
-// use the broker meanwhile. If it fails, the services do not start until it was run again and has succeeded.
+// Restore replaces all streams and buckets by those of a backup, except for AUDIT, which goes on if it holds entries; what the backup does
+// not have is empty afterwards. Nobody else may use the broker meanwhile. If it fails, the services do not start until it was run again and
+// has succeeded.
 func Restore(ctx context.Context, c *wire.Conn, f *File, o RestoreOptions) (Result, error) {
 	r := restorer{conn: c, file: f, o: o}
 	if err := r.begin(ctx); err != nil {
@@ -91,6 +95,8 @@ type restorer struct {
 	file     *File
 	o        RestoreOptions
 	restored []Part
+	// keep are the parts that stay as they are.
+	keep []string
 	// current is the part under way.
 	current     *restoration
 	currentPart Part
@@ -119,13 +125,27 @@ func (r *restorer) note(ctx context.Context) error {
 	if err != nil && !errors.Is(err, wire.ErrNotFound) {
 		return err
 	}
-	_, err = b.Write(ctx, AuditKey, nil, last.Revision, wire.Note{Actor: r.o.Actor, Action: "restored"})
+	if _, err = b.Write(ctx, AuditKey, nil, last.Revision, wire.Note{Actor: r.o.Actor, Action: "restored"}); err != nil {
+		return err
+	}
+	_, err = auditlog.New(r.conn).Append(ctx, audit.Entry{Action: "backup.restore", Object: "backups", Outcome: audit.OK, Actor: r.o.Actor,
+		Origin: audit.Origin{Via: "local"}, Request: fmt.Appendf(nil, `{"createTime":%q}`, r.file.CreateTime.UTC().Format(time.RFC3339))})
 	return err
 }
 
 // removeAll removes the streams and buckets that are there.
 func (r *restorer) removeAll(ctx context.Context) error {
 	for _, s := range sources() {
+		if s.kept {
+			found, err := r.conn.JS.Stream(ctx, s.stream)
+			if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+				return fmt.Errorf("look up %s: %w", s.name, err)
+			}
+			if err == nil && found.CachedInfo().State.Msgs > 0 {
+				r.keep = append(r.keep, s.name)
+				continue
+			}
+		}
 		if err := r.conn.JS.DeleteStream(ctx, s.stream); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return fmt.Errorf("remove %s: %w", s.name, err)
 		}
@@ -136,7 +156,7 @@ func (r *restorer) removeAll(ctx context.Context) error {
 // wanted reports whether a part is to be restored.
 func (r *restorer) wanted(name string) bool {
 	i := slices.IndexFunc(sources(), func(s source) bool { return s.name == name })
-	return i >= 0 && (!r.o.ConfigurationOnly || !sources()[i].deliveries)
+	return i >= 0 && !slices.Contains(r.keep, name) && (!r.o.ConfigurationOnly || !sources()[i].deliveries)
 }
 
 // parts restores the parts of the file in their order.

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"golang.org/x/crypto/bcrypt"
@@ -33,6 +34,8 @@ type authenticator struct {
 	password string
 	// hashing bounds how many slow hashes run at once, so that a storm of connections leaves a processor for events.
 	hashing chan struct{}
+	// guesses bounds the failed sign-ins.
+	guesses *guesses
 	// key makes the fingerprints in proven. It never leaves the process.
 	key [32]byte
 
@@ -61,7 +64,7 @@ func (g *gate) close() { g.closingOnce.Do(func() { close(g.closing) }) }
 
 func newAuthenticator(password string) *authenticator {
 	a := &authenticator{
-		password: password, gate: newGate(),
+		password: password, gate: newGate(), guesses: newGuesses(guessesBurst + runtime.GOMAXPROCS(0)),
 		hashing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), hashes: map[string]string{}, proven: map[string][32]byte{},
 	}
 	_, _ = rand.Read(a.key[:])
@@ -91,6 +94,19 @@ func (a *authenticator) Check(c server.ClientAuthentication) bool {
 		return false
 	}
 	return a.admitAppliance(c, o.Username, o.Password)
+}
+
+// addressOf is where a connection comes from, without the port.
+func addressOf(c server.ClientAuthentication) string {
+	remote := c.RemoteAddress()
+	if remote == nil {
+		return ""
+	}
+	host, _, err := net.SplitHostPort(remote.String())
+	if err != nil {
+		return remote.String()
+	}
+	return host
 }
 
 // hangUp closes a connection without a word: a client that is refused twice gives up for good, one that is cut off comes back.
@@ -138,7 +154,7 @@ func (a *authenticator) admitCore(c server.ClientAuthentication, password string
 }
 
 func (a *authenticator) admitAppliance(c server.ClientAuthentication, id, password string) bool {
-	hash := a.proves(id, password)
+	hash := a.proves(addressOf(c), id, password)
 	if hash == "" {
 		return false
 	}
@@ -159,33 +175,40 @@ func (a *authenticator) admitAppliance(c server.ClientAuthentication, id, passwo
 	return true
 }
 
-// proves gives the hash that the password fits, or nothing.
-func (a *authenticator) proves(id, password string) string {
+// proves gives the hash that the password fits, or nothing. A password that was right before costs no slow hash; others from an address
+// that has guessed wrong too often are not tried.
+func (a *authenticator) proves(address, id, password string) string {
 	mac := hmac.New(sha256.New, a.key[:])
 	mac.Write([]byte(id + "\x00" + password))
 	fingerprint := [32]byte(mac.Sum(nil))
-	a.mu.RLock()
-	hash, known := a.hashes[id]
-	proven, before := a.proven[id]
-	a.mu.RUnlock()
-	if !known {
-		return ""
-	}
-	if before && hmac.Equal(proven[:], fingerprint[:]) {
+	hash, right := a.knows(id, fingerprint)
+	if hash == "" || right {
 		return hash
 	}
 	a.hashing <- struct{}{}
-	err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
-	<-a.hashing
-	if err != nil {
+	defer func() { <-a.hashing }()
+	// Of many connections that come at once the first has shown by now that the password is right.
+	if hash, right = a.knows(id, fingerprint); hash == "" || right {
+		return hash
+	}
+	if !a.guesses.allow(address, id, time.Now()) || bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) != nil {
 		return ""
 	}
+	a.guesses.right(address, id)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.hashes[id] == hash {
 		a.proven[id] = fingerprint
 	}
 	return hash
+}
+
+// knows gives the hash of an appliance, empty if it is unknown, and whether the password of a fingerprint was right before.
+func (a *authenticator) knows(id string, fingerprint [32]byte) (hash string, right bool) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	proven, before := a.proven[id]
+	return a.hashes[id], before && hmac.Equal(proven[:], fingerprint[:])
 }
 
 func accountOf(appliance string) string { return "APPLIANCE_" + appliance }
@@ -237,6 +260,7 @@ func (s *Server) ensureAccount(id string) error {
 	if err != nil {
 		return fmt.Errorf("create an account for appliance %s: %w", id, err)
 	}
+	ns.UpdateAccountClaims(account, s.o.claims(id))
 	if err := account.AddServiceImport(core, bus.ApplianceSubjects(id), ""); err != nil {
 		return fmt.Errorf("import the ingest service for appliance %s: %w", id, err)
 	}

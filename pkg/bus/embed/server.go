@@ -4,6 +4,7 @@
 package embed
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,6 +29,8 @@ const (
 	// maxPayload is well above the largest event, so that an oversized one is answered with the reason instead of a cut
 	// connection.
 	maxPayload = 1 << 20
+	// tlsTimeout covers handshakes of many appliances that connect at once.
+	tlsTimeout = 10 * time.Second
 	// authTimeout covers many appliances that connect at once after a restart, each costing a slow hash.
 	authTimeout = 30 * time.Second
 	// readyTimeout covers the recovery of large streams after a kill.
@@ -60,8 +63,12 @@ type Options struct {
 	GroupSync bool
 	// Sync has the data of a file reach the disk, with GroupSync. Nil: fdatasync(2).
 	Sync func(*os.File) error
+	// Limits are how much one appliance may use.
+	Limits Limits
 	// MaxStore bounds all streams together, in bytes. 0: they have only bounds of their own.
 	MaxStore int64
+	// TLS is spoken with those who connect by the network. Nil: plain text.
+	TLS *tls.Config
 	// Logger takes the broker's warnings and errors. Nil: the process's.
 	Logger *slog.Logger
 }
@@ -181,6 +188,10 @@ func serverOptions(o Options, auth server.Authentication) (*server.Options, erro
 		opts.JetStreamMaxStore = o.MaxStore
 	}
 	opts.MaxPayload = maxPayload
+	if o.TLS != nil {
+		opts.TLS, opts.TLSConfig, opts.TLSTimeout = true, o.TLS.Clone(), tlsTimeout.Seconds()
+		opts.TLSConfig.NextProtos = nil // those of HTTP
+	}
 	opts.AuthTimeout = authTimeout.Seconds()
 	opts.CustomClientAuthentication = auth
 	return opts, nil

@@ -50,7 +50,7 @@ func Check(ctx context.Context, c *wire.Conn, known *Inventory) ([]Finding, erro
 		have[names.StreamEvents] = s
 	}
 	out = cutEnd(out, have, last)
-	for _, stream := range []string{names.StreamEvents, names.StreamHistory} {
+	for _, stream := range []string{names.StreamEvents, names.StreamHistory, names.StreamAudit} {
 		holes, err := findHoles(ctx, c, stream, have[stream], known)
 		if err != nil {
 			return nil, err
@@ -72,6 +72,9 @@ func compare(have map[string]state, known *Inventory) (out []Finding) {
 		if known != nil {
 			was = known.Streams[name]
 		}
+		if !there && names.LaterStream(name) && !knows(known, name) {
+			continue
+		}
 		if !there && used {
 			f := Finding{Stream: name, Text: title(name) + " is missing", Missing: true}
 			if was.Messages > 0 {
@@ -87,6 +90,15 @@ func compare(have map[string]state, known *Inventory) (out []Finding) {
 		}
 	}
 	return out
+}
+
+// knows reports whether an inventory tells of a stream.
+func knows(known *Inventory, name string) bool {
+	if known == nil {
+		return false
+	}
+	_, ok := known.Streams[name]
+	return ok
 }
 
 // eventsAge is from when on EVENTS may have dropped a message by its age.

@@ -43,7 +43,7 @@ func Files(r storefile.Report, known *Inventory) (lost []Finding, mendable []sto
 // missingFolders are the streams that had been made and have no folder. EVENTS is made last.
 func missingFolders(have []string, known *Inventory) (out []string) {
 	for _, name := range wire.StreamNames() {
-		made := slices.Contains(have, names.StreamEvents)
+		made := slices.Contains(have, names.StreamEvents) && !names.LaterStream(name)
 		if known != nil {
 			_, made = known.Streams[name]
 		}

@@ -196,7 +196,7 @@ func Adopt(ctx context.Context, c *wire.Conn, k Keeper) error {
 	if err != nil {
 		return err
 	}
-	if have[names.StreamEvents].deleted == 0 && have[names.StreamHistory].deleted == 0 {
+	if have[names.StreamEvents].deleted == 0 && have[names.StreamHistory].deleted == 0 && have[names.StreamAudit].deleted == 0 {
 		return nil
 	}
 	next := Inventory{Streams: map[string]Mark{}}

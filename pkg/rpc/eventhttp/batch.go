@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -39,21 +40,21 @@ func (h *handler) batch(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		return
 	}
 	results := make([]result, len(events))
-	worst, accepted := 0, 0
+	worst, accepted, wait := 0, 0, time.Duration(0)
 	for i, raw := range events {
 		answer, err := h.publish(ctx, r, raw)
 		results[i] = resultOf(i, answer, err)
 		if err == nil {
 			accepted++
 		}
-		worst = worse(worst, results[i].Status)
+		worst, wait = worse(worst, results[i].Status), max(wait, rpc.RetryAfter(status.Convert(err)))
 	}
 	code := max(worst, http.StatusOK)
 	if accepted > 0 && code != http.StatusOK && !again(code) {
 		code = http.StatusMultiStatus
 	}
 	if again(code) {
-		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Retry-After", seconds(wait))
 	}
 	out, err := json.Marshal(struct {
 		Accepted int      `json:"accepted"`

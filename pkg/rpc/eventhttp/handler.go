@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -112,10 +113,13 @@ func fail(w http.ResponseWriter, err error) {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="outbound"`)
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Retry-After", seconds(rpc.RetryAfter(s)))
 	}
 	send(w, code, encode(s.Proto()))
 }
+
+// seconds is a wait as Retry-After has it, at least a second.
+func seconds(wait time.Duration) string { return strconv.Itoa(max(1, int(wait.Seconds()))) }
 
 func send(w http.ResponseWriter, code int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")

@@ -694,7 +694,9 @@ func (x *ListUsersResponse) GetUsers() []*User {
 type CreateUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The user to create.
-	User          *User `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	User *User `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// Create the user only if there are no users yet. Of several such calls at the same time one succeeds.
+	First         bool `protobuf:"varint,70,opt,name=first,proto3" json:"first,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -736,6 +738,68 @@ func (x *CreateUserRequest) GetUser() *User {
 	return nil
 }
 
+func (x *CreateUserRequest) GetFirst() bool {
+	if x != nil {
+		return x.First
+	}
+	return false
+}
+
+// A first administrator who is being created: the one whose call wrote it last.
+type FirstAdmin struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user's name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// When the call began.
+	Time          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FirstAdmin) Reset() {
+	*x = FirstAdmin{}
+	mi := &file_outbound_v1_access_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FirstAdmin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FirstAdmin) ProtoMessage() {}
+
+func (x *FirstAdmin) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_access_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FirstAdmin.ProtoReflect.Descriptor instead.
+func (*FirstAdmin) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *FirstAdmin) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *FirstAdmin) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
 // Request of UpdateUser.
 type UpdateUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -749,7 +813,7 @@ type UpdateUserRequest struct {
 
 func (x *UpdateUserRequest) Reset() {
 	*x = UpdateUserRequest{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[11]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -761,7 +825,7 @@ func (x *UpdateUserRequest) String() string {
 func (*UpdateUserRequest) ProtoMessage() {}
 
 func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[11]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -774,7 +838,7 @@ func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateUserRequest.ProtoReflect.Descriptor instead.
 func (*UpdateUserRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{11}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UpdateUserRequest) GetUser() *User {
@@ -804,7 +868,7 @@ type DeleteUserRequest struct {
 
 func (x *DeleteUserRequest) Reset() {
 	*x = DeleteUserRequest{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[12]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -816,7 +880,7 @@ func (x *DeleteUserRequest) String() string {
 func (*DeleteUserRequest) ProtoMessage() {}
 
 func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[12]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -829,7 +893,7 @@ func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteUserRequest.ProtoReflect.Descriptor instead.
 func (*DeleteUserRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{12}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DeleteUserRequest) GetName() string {
@@ -855,7 +919,7 @@ type ListTokensRequest struct {
 
 func (x *ListTokensRequest) Reset() {
 	*x = ListTokensRequest{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[13]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -867,7 +931,7 @@ func (x *ListTokensRequest) String() string {
 func (*ListTokensRequest) ProtoMessage() {}
 
 func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[13]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -880,7 +944,7 @@ func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{13}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{14}
 }
 
 // Response of ListTokens.
@@ -894,7 +958,7 @@ type ListTokensResponse struct {
 
 func (x *ListTokensResponse) Reset() {
 	*x = ListTokensResponse{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[14]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -906,7 +970,7 @@ func (x *ListTokensResponse) String() string {
 func (*ListTokensResponse) ProtoMessage() {}
 
 func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[14]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -919,7 +983,7 @@ func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{14}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListTokensResponse) GetTokens() []*Token {
@@ -940,7 +1004,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[15]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -952,7 +1016,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[15]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -965,7 +1029,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{15}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateTokenRequest) GetToken() *Token {
@@ -988,7 +1052,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[16]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1000,7 +1064,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[16]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1013,7 +1077,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{16}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateTokenResponse) GetToken() *Token {
@@ -1041,7 +1105,7 @@ type DeleteTokenRequest struct {
 
 func (x *DeleteTokenRequest) Reset() {
 	*x = DeleteTokenRequest{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[17]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1117,7 @@ func (x *DeleteTokenRequest) String() string {
 func (*DeleteTokenRequest) ProtoMessage() {}
 
 func (x *DeleteTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[17]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1130,7 @@ func (x *DeleteTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTokenRequest.ProtoReflect.Descriptor instead.
 func (*DeleteTokenRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{17}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DeleteTokenRequest) GetId() string {
@@ -1089,7 +1153,7 @@ type SignInRequest struct {
 
 func (x *SignInRequest) Reset() {
 	*x = SignInRequest{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[18]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1101,7 +1165,7 @@ func (x *SignInRequest) String() string {
 func (*SignInRequest) ProtoMessage() {}
 
 func (x *SignInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[18]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1114,7 +1178,7 @@ func (x *SignInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignInRequest.ProtoReflect.Descriptor instead.
 func (*SignInRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{18}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SignInRequest) GetName() string {
@@ -1146,7 +1210,7 @@ type SignInWithOpenIDRequest struct {
 
 func (x *SignInWithOpenIDRequest) Reset() {
 	*x = SignInWithOpenIDRequest{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[19]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1158,7 +1222,7 @@ func (x *SignInWithOpenIDRequest) String() string {
 func (*SignInWithOpenIDRequest) ProtoMessage() {}
 
 func (x *SignInWithOpenIDRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[19]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1171,7 +1235,7 @@ func (x *SignInWithOpenIDRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignInWithOpenIDRequest.ProtoReflect.Descriptor instead.
 func (*SignInWithOpenIDRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{19}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SignInWithOpenIDRequest) GetIssuer() string {
@@ -1208,7 +1272,7 @@ type SignInWithOpenIDResponse struct {
 
 func (x *SignInWithOpenIDResponse) Reset() {
 	*x = SignInWithOpenIDResponse{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[20]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1220,7 +1284,7 @@ func (x *SignInWithOpenIDResponse) String() string {
 func (*SignInWithOpenIDResponse) ProtoMessage() {}
 
 func (x *SignInWithOpenIDResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[20]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1233,7 +1297,7 @@ func (x *SignInWithOpenIDResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignInWithOpenIDResponse.ProtoReflect.Descriptor instead.
 func (*SignInWithOpenIDResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{20}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SignInWithOpenIDResponse) GetUser() *User {
@@ -1300,9 +1364,14 @@ const file_outbound_v1_access_service_proto_rawDesc = "" +
 	"\fnew_password\x18\x02 \x01(\tB\r\xbaH\ar\x05\x10\f\x18\x80\x02\x80\x01\x01R\vnewPassword\"\x12\n" +
 	"\x10ListUsersRequest\"<\n" +
 	"\x11ListUsersResponse\x12'\n" +
-	"\x05users\x18\x01 \x03(\v2\x11.outbound.v1.UserR\x05users\"E\n" +
+	"\x05users\x18\x01 \x03(\v2\x11.outbound.v1.UserR\x05users\"[\n" +
 	"\x11CreateUserRequest\x120\n" +
-	"\x04user\x18\x01 \x01(\v2\x11.outbound.v1.UserB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x04user\"\x82\x01\n" +
+	"\x04user\x18\x01 \x01(\v2\x11.outbound.v1.UserB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x04user\x12\x14\n" +
+	"\x05first\x18F \x01(\bR\x05first\"P\n" +
+	"\n" +
+	"FirstAdmin\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\x82\x01\n" +
 	"\x11UpdateUserRequest\x120\n" +
 	"\x04user\x18\x01 \x01(\v2\x11.outbound.v1.UserB\t\xe0A\x02\xbaH\x03\xd8\x01\x03R\x04user\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
@@ -1365,7 +1434,7 @@ func file_outbound_v1_access_service_proto_rawDescGZIP() []byte {
 }
 
 var file_outbound_v1_access_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_outbound_v1_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_outbound_v1_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_outbound_v1_access_service_proto_goTypes = []any{
 	(Role_Kind)(0),                   // 0: outbound.v1.Role.Kind
 	(*Role)(nil),                     // 1: outbound.v1.Role
@@ -1379,65 +1448,67 @@ var file_outbound_v1_access_service_proto_goTypes = []any{
 	(*ListUsersRequest)(nil),         // 9: outbound.v1.ListUsersRequest
 	(*ListUsersResponse)(nil),        // 10: outbound.v1.ListUsersResponse
 	(*CreateUserRequest)(nil),        // 11: outbound.v1.CreateUserRequest
-	(*UpdateUserRequest)(nil),        // 12: outbound.v1.UpdateUserRequest
-	(*DeleteUserRequest)(nil),        // 13: outbound.v1.DeleteUserRequest
-	(*ListTokensRequest)(nil),        // 14: outbound.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),       // 15: outbound.v1.ListTokensResponse
-	(*CreateTokenRequest)(nil),       // 16: outbound.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),      // 17: outbound.v1.CreateTokenResponse
-	(*DeleteTokenRequest)(nil),       // 18: outbound.v1.DeleteTokenRequest
-	(*SignInRequest)(nil),            // 19: outbound.v1.SignInRequest
-	(*SignInWithOpenIDRequest)(nil),  // 20: outbound.v1.SignInWithOpenIDRequest
-	(*SignInWithOpenIDResponse)(nil), // 21: outbound.v1.SignInWithOpenIDResponse
-	(*timestamppb.Timestamp)(nil),    // 22: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),    // 23: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),            // 24: google.protobuf.Empty
+	(*FirstAdmin)(nil),               // 12: outbound.v1.FirstAdmin
+	(*UpdateUserRequest)(nil),        // 13: outbound.v1.UpdateUserRequest
+	(*DeleteUserRequest)(nil),        // 14: outbound.v1.DeleteUserRequest
+	(*ListTokensRequest)(nil),        // 15: outbound.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),       // 16: outbound.v1.ListTokensResponse
+	(*CreateTokenRequest)(nil),       // 17: outbound.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),      // 18: outbound.v1.CreateTokenResponse
+	(*DeleteTokenRequest)(nil),       // 19: outbound.v1.DeleteTokenRequest
+	(*SignInRequest)(nil),            // 20: outbound.v1.SignInRequest
+	(*SignInWithOpenIDRequest)(nil),  // 21: outbound.v1.SignInWithOpenIDRequest
+	(*SignInWithOpenIDResponse)(nil), // 22: outbound.v1.SignInWithOpenIDResponse
+	(*timestamppb.Timestamp)(nil),    // 23: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),    // 24: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),            // 25: google.protobuf.Empty
 }
 var file_outbound_v1_access_service_proto_depIdxs = []int32{
 	0,  // 0: outbound.v1.Self.role:type_name -> outbound.v1.Role.Kind
 	0,  // 1: outbound.v1.User.role:type_name -> outbound.v1.Role.Kind
-	22, // 2: outbound.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	22, // 3: outbound.v1.User.password_time:type_name -> google.protobuf.Timestamp
+	23, // 2: outbound.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	23, // 3: outbound.v1.User.password_time:type_name -> google.protobuf.Timestamp
 	0,  // 4: outbound.v1.Token.role:type_name -> outbound.v1.Role.Kind
-	22, // 5: outbound.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
-	22, // 6: outbound.v1.Token.create_time:type_name -> google.protobuf.Timestamp
+	23, // 5: outbound.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
+	23, // 6: outbound.v1.Token.create_time:type_name -> google.protobuf.Timestamp
 	4,  // 7: outbound.v1.StoredToken.token:type_name -> outbound.v1.Token
 	3,  // 8: outbound.v1.StoredUser.user:type_name -> outbound.v1.User
 	3,  // 9: outbound.v1.ListUsersResponse.users:type_name -> outbound.v1.User
 	3,  // 10: outbound.v1.CreateUserRequest.user:type_name -> outbound.v1.User
-	3,  // 11: outbound.v1.UpdateUserRequest.user:type_name -> outbound.v1.User
-	23, // 12: outbound.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	4,  // 13: outbound.v1.ListTokensResponse.tokens:type_name -> outbound.v1.Token
-	4,  // 14: outbound.v1.CreateTokenRequest.token:type_name -> outbound.v1.Token
-	4,  // 15: outbound.v1.CreateTokenResponse.token:type_name -> outbound.v1.Token
-	3,  // 16: outbound.v1.SignInWithOpenIDResponse.user:type_name -> outbound.v1.User
-	7,  // 17: outbound.v1.AccessService.GetSelf:input_type -> outbound.v1.GetSelfRequest
-	8,  // 18: outbound.v1.AccessService.ChangePassword:input_type -> outbound.v1.ChangePasswordRequest
-	9,  // 19: outbound.v1.AccessService.ListUsers:input_type -> outbound.v1.ListUsersRequest
-	11, // 20: outbound.v1.AccessService.CreateUser:input_type -> outbound.v1.CreateUserRequest
-	12, // 21: outbound.v1.AccessService.UpdateUser:input_type -> outbound.v1.UpdateUserRequest
-	13, // 22: outbound.v1.AccessService.DeleteUser:input_type -> outbound.v1.DeleteUserRequest
-	14, // 23: outbound.v1.AccessService.ListTokens:input_type -> outbound.v1.ListTokensRequest
-	16, // 24: outbound.v1.AccessService.CreateToken:input_type -> outbound.v1.CreateTokenRequest
-	18, // 25: outbound.v1.AccessService.DeleteToken:input_type -> outbound.v1.DeleteTokenRequest
-	19, // 26: outbound.v1.AccessService.SignIn:input_type -> outbound.v1.SignInRequest
-	20, // 27: outbound.v1.AccessService.SignInWithOpenID:input_type -> outbound.v1.SignInWithOpenIDRequest
-	2,  // 28: outbound.v1.AccessService.GetSelf:output_type -> outbound.v1.Self
-	24, // 29: outbound.v1.AccessService.ChangePassword:output_type -> google.protobuf.Empty
-	10, // 30: outbound.v1.AccessService.ListUsers:output_type -> outbound.v1.ListUsersResponse
-	3,  // 31: outbound.v1.AccessService.CreateUser:output_type -> outbound.v1.User
-	3,  // 32: outbound.v1.AccessService.UpdateUser:output_type -> outbound.v1.User
-	24, // 33: outbound.v1.AccessService.DeleteUser:output_type -> google.protobuf.Empty
-	15, // 34: outbound.v1.AccessService.ListTokens:output_type -> outbound.v1.ListTokensResponse
-	17, // 35: outbound.v1.AccessService.CreateToken:output_type -> outbound.v1.CreateTokenResponse
-	24, // 36: outbound.v1.AccessService.DeleteToken:output_type -> google.protobuf.Empty
-	3,  // 37: outbound.v1.AccessService.SignIn:output_type -> outbound.v1.User
-	21, // 38: outbound.v1.AccessService.SignInWithOpenID:output_type -> outbound.v1.SignInWithOpenIDResponse
-	28, // [28:39] is the sub-list for method output_type
-	17, // [17:28] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	23, // 11: outbound.v1.FirstAdmin.time:type_name -> google.protobuf.Timestamp
+	3,  // 12: outbound.v1.UpdateUserRequest.user:type_name -> outbound.v1.User
+	24, // 13: outbound.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	4,  // 14: outbound.v1.ListTokensResponse.tokens:type_name -> outbound.v1.Token
+	4,  // 15: outbound.v1.CreateTokenRequest.token:type_name -> outbound.v1.Token
+	4,  // 16: outbound.v1.CreateTokenResponse.token:type_name -> outbound.v1.Token
+	3,  // 17: outbound.v1.SignInWithOpenIDResponse.user:type_name -> outbound.v1.User
+	7,  // 18: outbound.v1.AccessService.GetSelf:input_type -> outbound.v1.GetSelfRequest
+	8,  // 19: outbound.v1.AccessService.ChangePassword:input_type -> outbound.v1.ChangePasswordRequest
+	9,  // 20: outbound.v1.AccessService.ListUsers:input_type -> outbound.v1.ListUsersRequest
+	11, // 21: outbound.v1.AccessService.CreateUser:input_type -> outbound.v1.CreateUserRequest
+	13, // 22: outbound.v1.AccessService.UpdateUser:input_type -> outbound.v1.UpdateUserRequest
+	14, // 23: outbound.v1.AccessService.DeleteUser:input_type -> outbound.v1.DeleteUserRequest
+	15, // 24: outbound.v1.AccessService.ListTokens:input_type -> outbound.v1.ListTokensRequest
+	17, // 25: outbound.v1.AccessService.CreateToken:input_type -> outbound.v1.CreateTokenRequest
+	19, // 26: outbound.v1.AccessService.DeleteToken:input_type -> outbound.v1.DeleteTokenRequest
+	20, // 27: outbound.v1.AccessService.SignIn:input_type -> outbound.v1.SignInRequest
+	21, // 28: outbound.v1.AccessService.SignInWithOpenID:input_type -> outbound.v1.SignInWithOpenIDRequest
+	2,  // 29: outbound.v1.AccessService.GetSelf:output_type -> outbound.v1.Self
+	25, // 30: outbound.v1.AccessService.ChangePassword:output_type -> google.protobuf.Empty
+	10, // 31: outbound.v1.AccessService.ListUsers:output_type -> outbound.v1.ListUsersResponse
+	3,  // 32: outbound.v1.AccessService.CreateUser:output_type -> outbound.v1.User
+	3,  // 33: outbound.v1.AccessService.UpdateUser:output_type -> outbound.v1.User
+	25, // 34: outbound.v1.AccessService.DeleteUser:output_type -> google.protobuf.Empty
+	16, // 35: outbound.v1.AccessService.ListTokens:output_type -> outbound.v1.ListTokensResponse
+	18, // 36: outbound.v1.AccessService.CreateToken:output_type -> outbound.v1.CreateTokenResponse
+	25, // 37: outbound.v1.AccessService.DeleteToken:output_type -> google.protobuf.Empty
+	3,  // 38: outbound.v1.AccessService.SignIn:output_type -> outbound.v1.User
+	22, // 39: outbound.v1.AccessService.SignInWithOpenID:output_type -> outbound.v1.SignInWithOpenIDResponse
+	29, // [29:40] is the sub-list for method output_type
+	18, // [18:29] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_access_service_proto_init() }
@@ -1451,7 +1522,7 @@ func file_outbound_v1_access_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_access_service_proto_rawDesc), len(file_outbound_v1_access_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -2253,9 +2253,14 @@ type Appliance struct {
 	// Changes with every update. See Recipient.etag.
 	Etag string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`
 	// The admin contacts receive an alert if it publishes nothing for this long, 1 min to 7 d. Default: no alert.
-	SilentAfter   *durationpb.Duration `protobuf:"bytes,6,opt,name=silent_after,json=silentAfter,proto3" json:"silent_after,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	SilentAfter *durationpb.Duration `protobuf:"bytes,6,opt,name=silent_after,json=silentAfter,proto3" json:"silent_after,omitempty"`
+	// Events that it may publish per second, 1 to 1000000; more are refused with 429. Default: the option `eventsPerSecond` of ingest.
+	MaxEventsPerSecond int32 `protobuf:"varint,65,opt,name=max_events_per_second,json=maxEventsPerSecond,proto3" json:"max_events_per_second,omitempty"`
+	// Bytes of events that it may publish per second, 65536 to 1073741824; more are refused with 429. Default: the option
+	// `bytesPerSecond` of ingest.
+	MaxBytesPerSecond int32 `protobuf:"varint,66,opt,name=max_bytes_per_second,json=maxBytesPerSecond,proto3" json:"max_bytes_per_second,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Appliance) Reset() {
@@ -2328,6 +2333,20 @@ func (x *Appliance) GetSilentAfter() *durationpb.Duration {
 		return x.SilentAfter
 	}
 	return nil
+}
+
+func (x *Appliance) GetMaxEventsPerSecond() int32 {
+	if x != nil {
+		return x.MaxEventsPerSecond
+	}
+	return 0
+}
+
+func (x *Appliance) GetMaxBytesPerSecond() int32 {
+	if x != nil {
+		return x.MaxBytesPerSecond
+	}
+	return 0
 }
 
 // An appliance's credentials, shown once.
@@ -3618,8 +3637,10 @@ type WatchSettingsResponse struct {
 	Users []*StoredUser `protobuf:"bytes,8,rep,name=users,proto3" json:"users,omitempty"`
 	// Further secrets of the relay, sealed, by field path, e.g. `smtp.oauth2.refreshToken`.
 	SealedSmtpSecrets map[string][]byte `protobuf:"bytes,9,rep,name=sealed_smtp_secrets,json=sealedSmtpSecrets,proto3" json:"sealed_smtp_secrets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Who is being created as the first administrator. Stored alone: never sent.
+	FirstAdmin    *FirstAdmin `protobuf:"bytes,70,opt,name=first_admin,json=firstAdmin,proto3" json:"first_admin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchSettingsResponse) Reset() {
@@ -3711,6 +3732,13 @@ func (x *WatchSettingsResponse) GetUsers() []*StoredUser {
 func (x *WatchSettingsResponse) GetSealedSmtpSecrets() map[string][]byte {
 	if x != nil {
 		return x.SealedSmtpSecrets
+	}
+	return nil
+}
+
+func (x *WatchSettingsResponse) GetFirstAdmin() *FirstAdmin {
+	if x != nil {
+		return x.FirstAdmin
 	}
 	return nil
 }
@@ -4112,7 +4140,7 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\bVariable\x122\n" +
 	"\x04name\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[a-z][a-z0-9_.]{0,63}$R\x04name\x12*\n" +
 	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\vdescription\x12\"\n" +
-	"\aexample\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\aexample\"\xee\x02\n" +
+	"\aexample\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\aexample\"\xf3\x03\n" +
 	"\tAppliance\x12/\n" +
 	"\x02id\x18\x01 \x01(\tB\x1f\xe0A\x02\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x02id\x12?\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x18d2\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x12@\n" +
@@ -4122,7 +4150,10 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"rotateTime\x12\x1b\n" +
 	"\x04etag\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12N\n" +
 	"\fsilent_after\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
-	"\"\x04\b\x80\xf5$2\x02\b<R\vsilentAfter\"v\n" +
+	"\"\x04\b\x80\xf5$2\x02\b<R\vsilentAfter\x12>\n" +
+	"\x15max_events_per_second\x18A \x01(\x05B\v\xbaH\b\x1a\x06\x18\xc0\x84=(\x00R\x12maxEventsPerSecond\x12C\n" +
+	"\x14max_bytes_per_second\x18B \x01(\x05B\x12\xbaH\x0f\xd8\x01\x01\x1a\n" +
+	"\x18\x80\x80\x80\x80\x04(\x80\x80\x04R\x11maxBytesPerSecond\"v\n" +
 	"\x14ApplianceCredentials\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x1f\n" +
@@ -4195,7 +4226,7 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\x16DeleteApplianceRequest\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\"\x16\n" +
-	"\x14WatchSettingsRequest\"\xf2\x04\n" +
+	"\x14WatchSettingsRequest\"\xac\x05\n" +
 	"\x15WatchSettingsResponse\x12-\n" +
 	"\x04smtp\x18\x01 \x01(\v2\x19.outbound.v1.SmtpSettingsR\x04smtp\x120\n" +
 	"\x14sealed_smtp_password\x18\x02 \x01(\fR\x12sealedSmtpPassword\x120\n" +
@@ -4208,7 +4239,9 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"appliances\x120\n" +
 	"\x06tokens\x18\a \x03(\v2\x18.outbound.v1.StoredTokenR\x06tokens\x12-\n" +
 	"\x05users\x18\b \x03(\v2\x17.outbound.v1.StoredUserR\x05users\x12i\n" +
-	"\x13sealed_smtp_secrets\x18\t \x03(\v29.outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntryR\x11sealedSmtpSecrets\x1aD\n" +
+	"\x13sealed_smtp_secrets\x18\t \x03(\v29.outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntryR\x11sealedSmtpSecrets\x128\n" +
+	"\vfirst_admin\x18F \x01(\v2\x17.outbound.v1.FirstAdminR\n" +
+	"firstAdmin\x1aD\n" +
 	"\x16SealedSmtpSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\x93\x01\n" +
@@ -4336,7 +4369,8 @@ var file_outbound_v1_settings_service_proto_goTypes = []any{
 	(*fieldmaskpb.FieldMask)(nil),        // 69: google.protobuf.FieldMask
 	(*StoredToken)(nil),                  // 70: outbound.v1.StoredToken
 	(*StoredUser)(nil),                   // 71: outbound.v1.StoredUser
-	(*emptypb.Empty)(nil),                // 72: google.protobuf.Empty
+	(*FirstAdmin)(nil),                   // 72: outbound.v1.FirstAdmin
+	(*emptypb.Empty)(nil),                // 73: google.protobuf.Empty
 }
 var file_outbound_v1_settings_service_proto_depIdxs = []int32{
 	0,  // 0: outbound.v1.SmtpSettings.encryption:type_name -> outbound.v1.SmtpSettings.Encryption.Mode
@@ -4403,66 +4437,67 @@ var file_outbound_v1_settings_service_proto_depIdxs = []int32{
 	70, // 61: outbound.v1.WatchSettingsResponse.tokens:type_name -> outbound.v1.StoredToken
 	71, // 62: outbound.v1.WatchSettingsResponse.users:type_name -> outbound.v1.StoredUser
 	59, // 63: outbound.v1.WatchSettingsResponse.sealed_smtp_secrets:type_name -> outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
-	28, // 64: outbound.v1.StoredAppliance.appliance:type_name -> outbound.v1.Appliance
-	30, // 65: outbound.v1.SettingsService.GetSmtpSettings:input_type -> outbound.v1.GetSmtpSettingsRequest
-	31, // 66: outbound.v1.SettingsService.UpdateSmtpSettings:input_type -> outbound.v1.UpdateSmtpSettingsRequest
-	5,  // 67: outbound.v1.SettingsService.SendTestEmail:input_type -> outbound.v1.SendTestEmailRequest
-	32, // 68: outbound.v1.SettingsService.GetEmailSettings:input_type -> outbound.v1.GetEmailSettingsRequest
-	33, // 69: outbound.v1.SettingsService.UpdateEmailSettings:input_type -> outbound.v1.UpdateEmailSettingsRequest
-	34, // 70: outbound.v1.SettingsService.ListCustomFields:input_type -> outbound.v1.ListCustomFieldsRequest
-	36, // 71: outbound.v1.SettingsService.GetCustomField:input_type -> outbound.v1.GetCustomFieldRequest
-	37, // 72: outbound.v1.SettingsService.CreateCustomField:input_type -> outbound.v1.CreateCustomFieldRequest
-	38, // 73: outbound.v1.SettingsService.UpdateCustomField:input_type -> outbound.v1.UpdateCustomFieldRequest
-	39, // 74: outbound.v1.SettingsService.DeleteCustomField:input_type -> outbound.v1.DeleteCustomFieldRequest
-	40, // 75: outbound.v1.SettingsService.ListEventTypes:input_type -> outbound.v1.ListEventTypesRequest
-	42, // 76: outbound.v1.SettingsService.GetEventType:input_type -> outbound.v1.GetEventTypeRequest
-	43, // 77: outbound.v1.SettingsService.CreateEventType:input_type -> outbound.v1.CreateEventTypeRequest
-	44, // 78: outbound.v1.SettingsService.UpdateEventType:input_type -> outbound.v1.UpdateEventTypeRequest
-	45, // 79: outbound.v1.SettingsService.DeleteEventType:input_type -> outbound.v1.DeleteEventTypeRequest
-	9,  // 80: outbound.v1.SettingsService.ListMacros:input_type -> outbound.v1.ListMacrosRequest
-	46, // 81: outbound.v1.SettingsService.ListAppliances:input_type -> outbound.v1.ListAppliancesRequest
-	48, // 82: outbound.v1.SettingsService.GetAppliance:input_type -> outbound.v1.GetApplianceRequest
-	49, // 83: outbound.v1.SettingsService.CreateAppliance:input_type -> outbound.v1.CreateApplianceRequest
-	50, // 84: outbound.v1.SettingsService.UpdateAppliance:input_type -> outbound.v1.UpdateApplianceRequest
-	51, // 85: outbound.v1.SettingsService.RotateAppliance:input_type -> outbound.v1.RotateApplianceRequest
-	52, // 86: outbound.v1.SettingsService.DeleteAppliance:input_type -> outbound.v1.DeleteApplianceRequest
-	15, // 87: outbound.v1.SettingsService.CheckChanges:input_type -> outbound.v1.CheckChangesRequest
-	20, // 88: outbound.v1.SettingsService.ListRevisions:input_type -> outbound.v1.ListRevisionsRequest
-	22, // 89: outbound.v1.SettingsService.RollBack:input_type -> outbound.v1.RollBackRequest
-	53, // 90: outbound.v1.SettingsService.WatchSettings:input_type -> outbound.v1.WatchSettingsRequest
-	7,  // 91: outbound.v1.SettingsService.KeepRelayToken:input_type -> outbound.v1.KeepRelayTokenRequest
-	2,  // 92: outbound.v1.SettingsService.GetSmtpSettings:output_type -> outbound.v1.SmtpSettings
-	2,  // 93: outbound.v1.SettingsService.UpdateSmtpSettings:output_type -> outbound.v1.SmtpSettings
-	6,  // 94: outbound.v1.SettingsService.SendTestEmail:output_type -> outbound.v1.SendTestEmailResponse
-	24, // 95: outbound.v1.SettingsService.GetEmailSettings:output_type -> outbound.v1.EmailSettings
-	24, // 96: outbound.v1.SettingsService.UpdateEmailSettings:output_type -> outbound.v1.EmailSettings
-	35, // 97: outbound.v1.SettingsService.ListCustomFields:output_type -> outbound.v1.ListCustomFieldsResponse
-	25, // 98: outbound.v1.SettingsService.GetCustomField:output_type -> outbound.v1.CustomField
-	25, // 99: outbound.v1.SettingsService.CreateCustomField:output_type -> outbound.v1.CustomField
-	25, // 100: outbound.v1.SettingsService.UpdateCustomField:output_type -> outbound.v1.CustomField
-	72, // 101: outbound.v1.SettingsService.DeleteCustomField:output_type -> google.protobuf.Empty
-	41, // 102: outbound.v1.SettingsService.ListEventTypes:output_type -> outbound.v1.ListEventTypesResponse
-	26, // 103: outbound.v1.SettingsService.GetEventType:output_type -> outbound.v1.EventType
-	26, // 104: outbound.v1.SettingsService.CreateEventType:output_type -> outbound.v1.EventType
-	26, // 105: outbound.v1.SettingsService.UpdateEventType:output_type -> outbound.v1.EventType
-	72, // 106: outbound.v1.SettingsService.DeleteEventType:output_type -> google.protobuf.Empty
-	12, // 107: outbound.v1.SettingsService.ListMacros:output_type -> outbound.v1.ListMacrosResponse
-	47, // 108: outbound.v1.SettingsService.ListAppliances:output_type -> outbound.v1.ListAppliancesResponse
-	28, // 109: outbound.v1.SettingsService.GetAppliance:output_type -> outbound.v1.Appliance
-	29, // 110: outbound.v1.SettingsService.CreateAppliance:output_type -> outbound.v1.ApplianceCredentials
-	28, // 111: outbound.v1.SettingsService.UpdateAppliance:output_type -> outbound.v1.Appliance
-	29, // 112: outbound.v1.SettingsService.RotateAppliance:output_type -> outbound.v1.ApplianceCredentials
-	72, // 113: outbound.v1.SettingsService.DeleteAppliance:output_type -> google.protobuf.Empty
-	19, // 114: outbound.v1.SettingsService.CheckChanges:output_type -> outbound.v1.CheckChangesResponse
-	21, // 115: outbound.v1.SettingsService.ListRevisions:output_type -> outbound.v1.ListRevisionsResponse
-	23, // 116: outbound.v1.SettingsService.RollBack:output_type -> outbound.v1.RollBackResponse
-	54, // 117: outbound.v1.SettingsService.WatchSettings:output_type -> outbound.v1.WatchSettingsResponse
-	72, // 118: outbound.v1.SettingsService.KeepRelayToken:output_type -> google.protobuf.Empty
-	92, // [92:119] is the sub-list for method output_type
-	65, // [65:92] is the sub-list for method input_type
-	65, // [65:65] is the sub-list for extension type_name
-	65, // [65:65] is the sub-list for extension extendee
-	0,  // [0:65] is the sub-list for field type_name
+	72, // 64: outbound.v1.WatchSettingsResponse.first_admin:type_name -> outbound.v1.FirstAdmin
+	28, // 65: outbound.v1.StoredAppliance.appliance:type_name -> outbound.v1.Appliance
+	30, // 66: outbound.v1.SettingsService.GetSmtpSettings:input_type -> outbound.v1.GetSmtpSettingsRequest
+	31, // 67: outbound.v1.SettingsService.UpdateSmtpSettings:input_type -> outbound.v1.UpdateSmtpSettingsRequest
+	5,  // 68: outbound.v1.SettingsService.SendTestEmail:input_type -> outbound.v1.SendTestEmailRequest
+	32, // 69: outbound.v1.SettingsService.GetEmailSettings:input_type -> outbound.v1.GetEmailSettingsRequest
+	33, // 70: outbound.v1.SettingsService.UpdateEmailSettings:input_type -> outbound.v1.UpdateEmailSettingsRequest
+	34, // 71: outbound.v1.SettingsService.ListCustomFields:input_type -> outbound.v1.ListCustomFieldsRequest
+	36, // 72: outbound.v1.SettingsService.GetCustomField:input_type -> outbound.v1.GetCustomFieldRequest
+	37, // 73: outbound.v1.SettingsService.CreateCustomField:input_type -> outbound.v1.CreateCustomFieldRequest
+	38, // 74: outbound.v1.SettingsService.UpdateCustomField:input_type -> outbound.v1.UpdateCustomFieldRequest
+	39, // 75: outbound.v1.SettingsService.DeleteCustomField:input_type -> outbound.v1.DeleteCustomFieldRequest
+	40, // 76: outbound.v1.SettingsService.ListEventTypes:input_type -> outbound.v1.ListEventTypesRequest
+	42, // 77: outbound.v1.SettingsService.GetEventType:input_type -> outbound.v1.GetEventTypeRequest
+	43, // 78: outbound.v1.SettingsService.CreateEventType:input_type -> outbound.v1.CreateEventTypeRequest
+	44, // 79: outbound.v1.SettingsService.UpdateEventType:input_type -> outbound.v1.UpdateEventTypeRequest
+	45, // 80: outbound.v1.SettingsService.DeleteEventType:input_type -> outbound.v1.DeleteEventTypeRequest
+	9,  // 81: outbound.v1.SettingsService.ListMacros:input_type -> outbound.v1.ListMacrosRequest
+	46, // 82: outbound.v1.SettingsService.ListAppliances:input_type -> outbound.v1.ListAppliancesRequest
+	48, // 83: outbound.v1.SettingsService.GetAppliance:input_type -> outbound.v1.GetApplianceRequest
+	49, // 84: outbound.v1.SettingsService.CreateAppliance:input_type -> outbound.v1.CreateApplianceRequest
+	50, // 85: outbound.v1.SettingsService.UpdateAppliance:input_type -> outbound.v1.UpdateApplianceRequest
+	51, // 86: outbound.v1.SettingsService.RotateAppliance:input_type -> outbound.v1.RotateApplianceRequest
+	52, // 87: outbound.v1.SettingsService.DeleteAppliance:input_type -> outbound.v1.DeleteApplianceRequest
+	15, // 88: outbound.v1.SettingsService.CheckChanges:input_type -> outbound.v1.CheckChangesRequest
+	20, // 89: outbound.v1.SettingsService.ListRevisions:input_type -> outbound.v1.ListRevisionsRequest
+	22, // 90: outbound.v1.SettingsService.RollBack:input_type -> outbound.v1.RollBackRequest
+	53, // 91: outbound.v1.SettingsService.WatchSettings:input_type -> outbound.v1.WatchSettingsRequest
+	7,  // 92: outbound.v1.SettingsService.KeepRelayToken:input_type -> outbound.v1.KeepRelayTokenRequest
+	2,  // 93: outbound.v1.SettingsService.GetSmtpSettings:output_type -> outbound.v1.SmtpSettings
+	2,  // 94: outbound.v1.SettingsService.UpdateSmtpSettings:output_type -> outbound.v1.SmtpSettings
+	6,  // 95: outbound.v1.SettingsService.SendTestEmail:output_type -> outbound.v1.SendTestEmailResponse
+	24, // 96: outbound.v1.SettingsService.GetEmailSettings:output_type -> outbound.v1.EmailSettings
+	24, // 97: outbound.v1.SettingsService.UpdateEmailSettings:output_type -> outbound.v1.EmailSettings
+	35, // 98: outbound.v1.SettingsService.ListCustomFields:output_type -> outbound.v1.ListCustomFieldsResponse
+	25, // 99: outbound.v1.SettingsService.GetCustomField:output_type -> outbound.v1.CustomField
+	25, // 100: outbound.v1.SettingsService.CreateCustomField:output_type -> outbound.v1.CustomField
+	25, // 101: outbound.v1.SettingsService.UpdateCustomField:output_type -> outbound.v1.CustomField
+	73, // 102: outbound.v1.SettingsService.DeleteCustomField:output_type -> google.protobuf.Empty
+	41, // 103: outbound.v1.SettingsService.ListEventTypes:output_type -> outbound.v1.ListEventTypesResponse
+	26, // 104: outbound.v1.SettingsService.GetEventType:output_type -> outbound.v1.EventType
+	26, // 105: outbound.v1.SettingsService.CreateEventType:output_type -> outbound.v1.EventType
+	26, // 106: outbound.v1.SettingsService.UpdateEventType:output_type -> outbound.v1.EventType
+	73, // 107: outbound.v1.SettingsService.DeleteEventType:output_type -> google.protobuf.Empty
+	12, // 108: outbound.v1.SettingsService.ListMacros:output_type -> outbound.v1.ListMacrosResponse
+	47, // 109: outbound.v1.SettingsService.ListAppliances:output_type -> outbound.v1.ListAppliancesResponse
+	28, // 110: outbound.v1.SettingsService.GetAppliance:output_type -> outbound.v1.Appliance
+	29, // 111: outbound.v1.SettingsService.CreateAppliance:output_type -> outbound.v1.ApplianceCredentials
+	28, // 112: outbound.v1.SettingsService.UpdateAppliance:output_type -> outbound.v1.Appliance
+	29, // 113: outbound.v1.SettingsService.RotateAppliance:output_type -> outbound.v1.ApplianceCredentials
+	73, // 114: outbound.v1.SettingsService.DeleteAppliance:output_type -> google.protobuf.Empty
+	19, // 115: outbound.v1.SettingsService.CheckChanges:output_type -> outbound.v1.CheckChangesResponse
+	21, // 116: outbound.v1.SettingsService.ListRevisions:output_type -> outbound.v1.ListRevisionsResponse
+	23, // 117: outbound.v1.SettingsService.RollBack:output_type -> outbound.v1.RollBackResponse
+	54, // 118: outbound.v1.SettingsService.WatchSettings:output_type -> outbound.v1.WatchSettingsResponse
+	73, // 119: outbound.v1.SettingsService.KeepRelayToken:output_type -> google.protobuf.Empty
+	93, // [93:120] is the sub-list for method output_type
+	66, // [66:93] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_settings_service_proto_init() }

@@ -36,7 +36,8 @@ func (o *options) Validate() error {
 }
 
 func main() {
-	o := options{Common: setup.DefaultCommon(), Streams: bus.DefaultStreamOptions(), Service: config.DefaultOptions()}
+	o := options{Common: setup.DefaultCommon(), Server: setup.DefaultServer(), Streams: bus.DefaultStreamOptions(),
+		Service: config.DefaultOptions()}
 	os.Exit(process.Main("config", &o, func(ctx context.Context) error { return run(ctx, o) }))
 }
 

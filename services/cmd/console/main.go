@@ -10,8 +10,8 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/logkey"
+	"github.com/outbound-events/outbound/pkg/pki"
 	"github.com/outbound-events/outbound/pkg/process"
-	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/session"
 	"github.com/outbound-events/outbound/pkg/throttle"
@@ -28,6 +28,8 @@ type options struct {
 	History string `yaml:"history"`
 	// ServiceTokenFile holds the token that services know each other by. Without it people sign in with tokens alone.
 	ServiceTokenFile string `yaml:"serviceTokenFile"`
+	// ConsoleTokenFile holds the console's own token, which goes before the service token. Neither is needed with a certificate (tls).
+	ConsoleTokenFile string `yaml:"consoleTokenFile"`
 	// Redis keeps who is signed in, for all consoles that share it. Without an address this process does, until it stops.
 	Redis   throttle.RedisOptions `yaml:"redis"`
 	Service console.Options       `yaml:",inline"`
@@ -58,24 +60,31 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer p.Close()
-	bare, err := reach(p, o, "")
+	bare, err := reach(o, p.DialBare)
 	if err != nil {
 		return err
 	}
 	deps := console.Deps{
-		Config: bare.Config, Ingest: bare.Ingest, History: bare.History, Listener: p.TakeHTTP(), Ops: p.Ops(), Logger: p.Telemetry.Logger,
-		Version: process.Version(), FirstStart: func(link string) {
-			p.Telemetry.Logger.Warn("no users yet: create the first admin with this link, which works once and until this process stops",
-				logkey.Link, link)
+		Config: bare.Config, Ingest: bare.Ingest, History: bare.History, Listener: p.TakeHTTP(), TLS: p.Secure(), Ops: p.Ops(),
+		Logger: p.Telemetry.Logger, Version: process.Version(), FirstStart: func(link string) {
+			p.Telemetry.Logger.Warn("no users yet: create the first admin with this link, which works once, for an hour; "+
+				"a restart makes a new one", logkey.Link, link)
 		},
 	}
-	if o.ServiceTokenFile != "" {
-		token, err := secret.LoadToken(o.ServiceTokenFile)
+	token, signs, err := ownToken(p, o)
+	if err != nil {
+		return err
+	}
+	if signs {
+		deps.Signed, err = reach(o, func(target, service string) (*grpc.ClientConn, error) { return p.Dial(target, service, token) })
 		if err != nil {
-			return fmt.Errorf("serviceTokenFile: %w", err)
-		}
-		if deps.Signed, err = reach(p, o, token); err != nil {
 			return err
+		}
+		deps.ServiceToken = token
+		if token == "" && o.ConsoleTokenFile != "" { // REST requests are forwarded without the certificate
+			if deps.ServiceToken, err = secret.LoadToken(o.ConsoleTokenFile); err != nil {
+				return fmt.Errorf("consoleTokenFile: %w", err)
+			}
 		}
 	}
 	if err := share(p, o.Redis, &deps); err != nil {
@@ -89,16 +98,37 @@ func run(ctx context.Context, o options) error {
 	return p.Run(ctx)
 }
 
-// reach makes clients of the three services that send a token, or none.
-func reach(p *setup.Process, o options, token string) (console.Neighbours, error) {
+// ownToken is what the console signs in to other services with. With a certificate that is no token.
+func ownToken(p *setup.Process, o options) (token string, signs bool, err error) {
+	switch {
+	case p.Proves():
+		return "", true, nil
+	case o.ConsoleTokenFile != "":
+		if token, err = secret.LoadToken(o.ConsoleTokenFile); err != nil {
+			return "", false, fmt.Errorf("consoleTokenFile: %w", err)
+		}
+	case o.ServiceTokenFile != "":
+		if token, err = secret.LoadToken(o.ServiceTokenFile); err != nil {
+			return "", false, fmt.Errorf("serviceTokenFile: %w", err)
+		}
+	default:
+		return "", false, nil
+	}
+	return token, true, nil
+}
+
+// reach makes clients of the three services.
+func reach(o options, dial func(target, service string) (*grpc.ClientConn, error)) (console.Neighbours, error) {
 	var n console.Neighbours
-	for to, target := range map[*grpc.ClientConnInterface]string{&n.Config: o.Config, &n.Ingest: o.Ingest, &n.History: o.History} {
-		conn, err := rpc.Dial(target, token)
+	for _, x := range []struct {
+		to              *grpc.ClientConnInterface
+		target, service string
+	}{{&n.Config, o.Config, pki.ServiceConfig}, {&n.Ingest, o.Ingest, pki.ServiceIngest}, {&n.History, o.History, pki.ServiceHistory}} {
+		conn, err := dial(x.target, x.service)
 		if err != nil {
 			return n, err
 		}
-		p.Defer(func() { _ = conn.Close() })
-		*to = conn
+		*x.to = conn
 	}
 	return n, nil
 }

@@ -27,7 +27,7 @@ type options struct {
 func (o *options) Validate() error { return setup.Validate(o.Service, o.Common, o.Server, o.Client) }
 
 func main() {
-	o := options{Common: setup.DefaultCommon(), Service: history.DefaultOptions()}
+	o := options{Common: setup.DefaultCommon(), Server: setup.DefaultServer(), Service: history.DefaultOptions()}
 	os.Exit(process.Main("history", &o, func(ctx context.Context) error { return run(ctx, o) }))
 }
 

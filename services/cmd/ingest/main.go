@@ -29,7 +29,7 @@ type options struct {
 func (o *options) Validate() error { return setup.Validate(o.Service, o.Common, o.Server, o.Client) }
 
 func main() {
-	o := options{Common: setup.DefaultCommon(), Service: ingest.DefaultOptions()}
+	o := options{Common: setup.DefaultCommon(), Server: setup.DefaultServer(), Service: ingest.DefaultOptions()}
 	os.Exit(process.Main("ingest", &o, func(ctx context.Context) error { return run(ctx, o) }))
 }
 
@@ -44,7 +44,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	s, err := ingest.New(o.Service, ingest.Deps{Bus: p.Bus, Config: config, Observer: telemetry.NewIntakeObserver(p.Telemetry.Registry),
-		Logger: p.Telemetry.Logger, Version: process.Version(), Store: p.Store(nil).Err})
+		Logger: p.Telemetry.Logger, Version: process.Version(), Store: p.Store(nil).Err, Notices: p.Notices})
 	if err != nil {
 		return err
 	}

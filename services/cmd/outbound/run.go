@@ -41,19 +41,28 @@ Options are read from the file, then from the environment (e.g. OUTBOUND_URL_POL
 			return runAll(cmd.Context(), s, cmd.OutOrStdout())
 		},
 	}
+	addRunFlags(c.Flags(), &flags, &file)
+	return c
+}
+
+func addRunFlags(f *pflag.FlagSet, flags *allinone.Options, file *string) {
 	d := allinone.DefaultOptions()
-	f := c.Flags()
 	f.StringVar(&flags.Data, "data", d.Data, "data directory; created if it does not exist")
 	f.StringVar(&flags.HTTP, "http", d.HTTP, "listen address of the REST API and the console; port 0 picks a free port")
 	f.StringVar(&flags.GRPC, "grpc", d.GRPC, "listen address of the gRPC API; port 0 picks a free port")
 	f.StringVar(&flags.NATS, "nats", d.NATS, "listen address for appliances (NATS); port 0 picks a free port")
+	f.StringVar((*string)(&flags.TLS), "tls", string(d.TLS),
+		"TLS of the three listeners: off, auto (a local authority in the data directory) or files")
+	f.StringVar(&flags.TLSCert, "tls-cert", "", "certificate (PEM) for --tls files; read again when it changes")
+	f.StringVar(&flags.TLSKey, "tls-key", "", "private key (PEM) of --tls-cert")
+	f.StringArrayVar(&flags.TLSHosts, "tls-host", nil, "additional name or address that the certificate of --tls auto is for; may be repeated")
+	f.BoolVar(&flags.Insecure, "insecure", false, "allow listeners without TLS that other hosts can reach")
+	f.StringVar(file, "options", os.Getenv("OUTBOUND_OPTIONS"), "options file (YAML)")
 	f.StringVar(&flags.Telemetry.Metrics, "metrics", "", "separate listen address of /metrics; empty: beside the REST API, on loopback only")
-	f.StringVar(&file, "options", os.Getenv("OUTBOUND_OPTIONS"), "options file (YAML)")
 	f.StringVar((*string)(&flags.URLPolicy), "url-policy", string(d.URLPolicy), "URLs allowed for HTTP recipients: https, https-443 or any")
 	f.StringArrayVar(&flags.AllowEgress, "allow-egress", nil,
 		"additional address range (CIDR) that the HTTP sender may connect to; may be repeated")
 	f.StringVar((*string)(&flags.Sync), "sync", string(d.Sync), "when accepted events are synced to disk: always or interval")
-	return c
 }
 
 // load joins file, environment and flags, each over the one before.
@@ -67,6 +76,11 @@ func load(set *pflag.FlagSet, flags allinone.Options, file string) (allinone.Opt
 		"http":         func() { o.HTTP = flags.HTTP },
 		"grpc":         func() { o.GRPC = flags.GRPC },
 		"nats":         func() { o.NATS = flags.NATS },
+		"tls":          func() { o.TLS = flags.TLS },
+		"tls-cert":     func() { o.TLSCert = flags.TLSCert },
+		"tls-key":      func() { o.TLSKey = flags.TLSKey },
+		"tls-host":     func() { o.TLSHosts = flags.TLSHosts },
+		"insecure":     func() { o.Insecure = flags.Insecure },
 		"url-policy":   func() { o.URLPolicy = flags.URLPolicy },
 		"allow-egress": func() { o.AllowEgress = flags.AllowEgress },
 		"sync":         func() { o.Sync = flags.Sync },
@@ -94,7 +108,8 @@ func runAll(ctx context.Context, s *allinone.Service, out io.Writer) error {
 	telling.Go(func() {
 		select {
 		case link := <-s.FirstStart():
-			fmt.Fprintf(out, "\nThere are no users yet. Create the first admin here (the link works once, until Outbound stops):\n  %s\n\n", link)
+			fmt.Fprintf(out, "\nThere are no users yet. Create the first admin here (the link works once, for an hour; a restart makes a "+
+				"new one):\n  %s\n\n", link)
 		case <-ctx.Done():
 		}
 	})

@@ -4,7 +4,9 @@ package setup
 
 import (
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/pki"
 	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/pkg/rpc/quota"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -14,11 +16,17 @@ type Front struct {
 	Telemetry telemetry.Options `yaml:"telemetry"`
 	// HTTP is where the process answers /healthz, /readyz and /metrics (the console: REST too), host:port.
 	HTTP string `yaml:"http"`
+	// Connections bound the open connections of each listener.
+	Connections process.ConnectionLimits `yaml:",inline"`
+	// TLS names the files of the certificate that the listeners present and that the process proves to other services by who it is.
+	TLS pki.Options `yaml:"tls"`
+	// Insecure allows listeners in plain text that other hosts can reach.
+	Insecure bool `yaml:"insecure"`
 }
 
 // DefaultFront answers on loopback, on any port.
 func DefaultFront() Front {
-	return Front{Telemetry: telemetry.DefaultOptions(), HTTP: "127.0.0.1:0"}
+	return Front{Telemetry: telemetry.DefaultOptions(), HTTP: "127.0.0.1:0", Connections: process.DefaultConnectionLimits()}
 }
 
 func (o Front) validate(f *process.Faults) {
@@ -26,6 +34,24 @@ func (o Front) validate(f *process.Faults) {
 		f.Add("http", "is missing: set it to a listen address, e.g. 127.0.0.1:9090")
 	}
 	f.Within("telemetry", o.Telemetry.Validate())
+	f.Within("", o.Connections.Validate())
+	f.Within("tls", o.TLS.Validate())
+	o.checkListen(f, "http", o.HTTP)
+	metrics := process.Transport{Insecure: o.Insecure, Remedy: MetricsRemedy}
+	if err := metrics.Check(o.Telemetry.Metrics); o.Telemetry.Metrics != "" && err != nil {
+		f.Add("telemetry.metrics", "%v", err)
+	}
+}
+
+// MetricsRemedy is what there is instead of a listener of metrics that other hosts can reach: that listener has no TLS.
+const MetricsRemedy = "leave it out and set telemetry.metricsTokenFile, so that the HTTP listener answers /metrics with TLS"
+
+// checkListen refuses an address that other hosts can reach in plain text.
+func (o Front) checkListen(f *process.Faults, path, address string) {
+	t := process.Transport{TLS: o.TLS.Serves(), Insecure: o.Insecure, Remedy: "set tls.certFile and tls.keyFile"}
+	if err := t.Check(address); address != "" && err != nil {
+		f.Add(path, "%v", err)
+	}
 }
 
 // Common are the options of a process that works with the broker and with other services.
@@ -33,7 +59,7 @@ type Common struct {
 	Front `yaml:",inline"`
 	// NATS is the broker.
 	NATS bus.Options `yaml:"nats"`
-	// ServiceTokenFile holds the token that services know each other by.
+	// ServiceTokenFile holds the token that services know each other by. It is not needed where they do by their certificates.
 	ServiceTokenFile string `yaml:"serviceTokenFile"`
 }
 
@@ -47,8 +73,8 @@ func (o Common) validate(f *process.Faults) {
 	if o.NATS.URL == "" {
 		f.Add("nats.url", "is missing: set it to the broker's address, e.g. nats://127.0.0.1:4222")
 	}
-	if o.ServiceTokenFile == "" {
-		f.Add("serviceTokenFile", "is missing: set it to the file with the service token")
+	if o.ServiceTokenFile == "" && !o.TLS.Proves() {
+		f.Add("serviceTokenFile", "is missing: set it to the file with the service token, or set tls.certFile, tls.keyFile and tls.caFile")
 	}
 }
 
@@ -58,7 +84,14 @@ type Server struct {
 	GRPC string `yaml:"grpc"`
 	// AdminTokenFile holds the token that people sign in with.
 	AdminTokenFile string `yaml:"adminTokenFile"`
+	// Limits are how much of the server its callers may use.
+	Limits quota.Options `yaml:"limits"`
+	// ConsoleTokenFile holds the console's own token. With it, or with tls.caFile, the service token does not act for users.
+	ConsoleTokenFile string `yaml:"consoleTokenFile"`
 }
+
+// DefaultServer has the default limits.
+func DefaultServer() Server { return Server{Limits: quota.DefaultOptions()} }
 
 func (s Server) validate(f *process.Faults) {
 	if s.GRPC == "" {
@@ -67,6 +100,7 @@ func (s Server) validate(f *process.Faults) {
 	if s.AdminTokenFile == "" {
 		f.Add("adminTokenFile", "is missing: set it to the file with the admin token")
 	}
+	f.Within("limits", s.Limits.Validate())
 }
 
 // Client are the options of a process that learns the configuration from the config service.
@@ -99,8 +133,15 @@ type part interface{ validate(*process.Faults) }
 // Validate reports all errors of the parts, then those of the service's own options.
 func Validate(own interface{ Validate() error }, parts ...part) error {
 	var f process.Faults
+	var front Front
 	for _, p := range parts {
 		p.validate(&f)
+		switch p := p.(type) {
+		case Common:
+			front = p.Front
+		case Server:
+			front.checkListen(&f, "grpc", p.GRPC)
+		}
 	}
 	f.Within("", own.Validate())
 	return f.Err()

@@ -10,13 +10,16 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/auditlog"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/storecheck"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/notice"
+	"github.com/outbound-events/outbound/pkg/pki"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/rpc/audited"
 	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
@@ -28,6 +31,12 @@ type Process struct {
 	Bus       *bus.Conn
 	// Notices are what this process has to say to those who run it.
 	Notices *notice.Board
+
+	// limits bound the connections of each listener.
+	limits process.ConnectionLimits
+	// files are the certificate of this process; nil without one.
+	files *pki.Files
+	tls   pki.Options
 
 	http      string
 	ops       net.Listener
@@ -44,17 +53,23 @@ type Process struct {
 
 // OpenFront opens what every process has: telemetry and the listener for health questions.
 func OpenFront(ctx context.Context, name string, o Front) (p *Process, err error) {
-	p = &Process{Name: name, http: o.HTTP}
+	p = &Process{Name: name, http: o.HTTP, limits: o.Connections}
 	o.Telemetry.Service, o.Telemetry.Version = name, process.Version()
 	if p.Telemetry, err = telemetry.Setup(ctx, o.Telemetry); err != nil {
 		return nil, err
 	}
 	p.Notices = notice.NewBoard(p.Telemetry.Logger)
 	p.Defer(func() { _ = p.Telemetry.Shutdown(context.WithoutCancel(ctx)) })
+	if err = p.openTLS(ctx, o.TLS); err != nil {
+		p.Close()
+		return nil, err
+	}
 	if p.ops, err = process.Listen("http", o.HTTP); err != nil {
 		p.Close()
 		return nil, err
 	}
+	p.ops = LimitConnections(p.ops, o.Connections, Refusal(p.frontTLS()), p.Telemetry.Logger)
+	p.ops = pki.Listener(p.ops, p.frontTLS())
 	listener := p.ops
 	p.Defer(func() { _ = listener.Close() })
 	p.starting = process.ServeStarting(listener, p.Telemetry.MetricsHandler())
@@ -72,9 +87,10 @@ func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
 			p.Close()
 		}
 	}()
-	p.tokenFile = o.ServiceTokenFile
-	if p.token, err = secret.LoadToken(o.ServiceTokenFile); err != nil {
-		return nil, fmt.Errorf("serviceTokenFile: %w", err)
+	if p.tokenFile = o.ServiceTokenFile; p.tokenFile != "" {
+		if p.token, err = secret.LoadToken(o.ServiceTokenFile); err != nil {
+			return nil, fmt.Errorf("serviceTokenFile: %w", err)
+		}
 	}
 	o.NATS.Name, o.NATS.Clock = "outbound "+name, process.Clock()
 	o.NATS.Waiting = p.starting.Wait
@@ -144,19 +160,9 @@ func (p *Process) TakeHTTP() net.Listener {
 	return l
 }
 
-// Dial makes a client of another service, signed in as a service. Close ends it.
-func (p *Process) Dial(target string) (*grpc.ClientConn, error) {
-	conn, err := rpc.Dial(target, p.token)
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", target, err)
-	}
-	p.Defer(func() { _ = conn.Close() })
-	return conn, nil
-}
-
 // Config watches the configuration as a task of this process, and makes readiness wait for it.
 func (p *Process) Config(c Client, o configclient.Options) (*configclient.Client, error) {
-	conn, err := p.Dial(c.Config)
+	conn, err := p.dialConfig(c.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -195,11 +201,11 @@ func (p *Process) Store(k storecheck.Keeper) *storecheck.Watcher {
 	return w
 }
 
-// Serve answers gRPC as a task, on the network and inside this process by the client it returns, which sends no token of
-// its own. more are asked for tokens that are neither the admin's nor the services'.
+// Serve answers gRPC as a task on the network, and inside this process by the client it returns, which sends no token of its own, has no
+// connection whose calls wait for each other, and has no streams. more are asked for tokens that are neither the admin's nor the services'.
 func (p *Process) Serve(s Server, o rpc.ServerOptions, register func(grpc.ServiceRegistrar),
-	more ...rpc.Authenticator) (*grpc.ClientConn, error) {
-	tokens := rpc.FileTokens(s.AdminTokenFile, p.tokenFile)
+	more ...rpc.Authenticator) (*rpc.Direct, error) {
+	tokens := rpc.FileTokens(s.AdminTokenFile, p.tokenFile).WithConsole(s.ConsoleTokenFile, p.tls.CAFile != "")
 	if err := tokens.Check(); err != nil {
 		return nil, err
 	}
@@ -207,21 +213,21 @@ func (p *Process) Serve(s Server, o rpc.ServerOptions, register func(grpc.Servic
 	if err != nil {
 		return nil, err
 	}
+	l = LimitConnections(l, p.limits, "", p.Telemetry.Logger)
 	stop := make(chan struct{})
 	o.Authenticator = append(rpc.Authenticators{tokens}, more...)
-	o.Logger, o.Stop = p.Telemetry.Logger, stop
-	srv := rpc.NewServer(o)
+	o.Logger, o.Stop, o.Limits = p.Telemetry.Logger, stop, s.Limits
+	o.Errors = append(o.Errors, rpc.BrokerAway(bus.Unanswered())...)
+	o.Audit = audited.New(auditlog.New(p.Bus), p.Telemetry.Logger)
+	if p.tls.Serves() {
+		o.TLS = p.files.Server()
+	}
+	srv, direct := rpc.NewServer(o), rpc.NewDirect(o)
 	register(srv)
-	local := rpc.InProcess(srv)
-	p.Defer(func() { _ = local.Close() })
+	register(direct)
 	p.Add("gRPC", func(ctx context.Context) error {
 		context.AfterFunc(ctx, func() { close(stop) })
 		return rpc.Serve(ctx, srv, l)
 	})
-	conn, err := local.Dial("")
-	if err != nil {
-		return nil, err
-	}
-	p.Defer(func() { _ = conn.Close() })
-	return conn, nil
+	return direct, nil
 }

@@ -35,7 +35,6 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- define "outbound.environment" -}}
 {{- $root := index . 0 -}}{{- $service := index . 1 -}}{{- $n := include "outbound.name" $root -}}
 - {name: OUTBOUND_HTTP, value: "0.0.0.0:{{ eq $service "console" | ternary "8080" "9090" }}"}
-- {name: OUTBOUND_TELEMETRY_METRICS, value: "0.0.0.0:9464"}
 - {name: OUTBOUND_TELEMETRY_LOG_FORMAT, value: json}
 - {name: OUTBOUND_SERVICE_TOKEN_FILE, value: /run/secrets/outbound/service.token}
 {{- if ne $service "console" }}
@@ -66,9 +65,20 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- if and $root.Values.redis.address (has $service (list "http-sender" "email-sender" "console")) }}
 - {name: OUTBOUND_REDIS_ADDRESS, value: {{ $root.Values.redis.address | quote }}}
 {{- end }}
-{{- if ne $root.Values.tls.mode "none" }}
+{{- if eq $root.Values.tls.mode "none" }}
+# The network between the pods is trusted: see tls in values.yaml.
+- {name: OUTBOUND_INSECURE, value: "true"}
+- {name: OUTBOUND_TELEMETRY_METRICS, value: "0.0.0.0:9464"}
+{{- else }}
+# The listener of metrics alone has no TLS, so the other one answers them, with a token.
+- {name: OUTBOUND_TELEMETRY_METRICS_TOKEN_FILE, value: /run/secrets/outbound/metrics.token}
 - {name: OUTBOUND_TLS_CERT_FILE, value: /run/secrets/tls/tls.crt}
 - {name: OUTBOUND_TLS_KEY_FILE, value: /run/secrets/tls/tls.key}
 - {name: OUTBOUND_TLS_CA_FILE, value: /run/secrets/tls/ca.crt}
 {{- end }}
+{{- end }}
+
+{{/* The port by name that answers metrics. */}}
+{{- define "outbound.metricsPort" -}}
+{{- eq .Values.tls.mode "none" | ternary "metrics" "http" -}}
 {{- end }}

@@ -14,6 +14,7 @@ const (
 	StreamEvents  = "EVENTS"
 	StreamHistory = "HISTORY"
 	StreamNotices = "NOTICES"
+	StreamAudit   = "AUDIT"
 	// StreamRestore is there while a restore has not finished. Its description says which.
 	StreamRestore = "OUTBOUND_RESTORE"
 
@@ -29,6 +30,7 @@ const (
 	SubjectAttempt = "outbound.history.attempt"
 	SubjectIntake  = "outbound.history.intake"
 	SubjectNotices = "outbound.notices"
+	SubjectAudit   = "outbound.audit"
 	// SubjectDoctor is where HTTP senders are asked to walk the way to a recipient. No stream keeps it.
 	SubjectDoctor = "outbound.doctor"
 	// SubjectPing is where all processes are asked who they are. No stream keeps it.
@@ -60,6 +62,13 @@ const maxFilters = 64
 func IngestSubjectOf(appliance, eventType string) string {
 	return subjectIngest + "." + appliance + "." + eventType
 }
+
+// LaterStream reports whether a stream is of a later release than the others: a store without it may be an older one's. Who knows what
+// the store held compares with that.
+func LaterStream(name string) bool { return name == StreamAudit }
+
+// AuditSubject is where the entry of an action is stored.
+func AuditSubject(action string) string { return SubjectAudit + "." + Token(action) }
 
 // FromIngestSubject takes an intake's subject apart: the appliance, and all that follows, which names a type.
 func FromIngestSubject(subject string) (appliance, eventType string) {

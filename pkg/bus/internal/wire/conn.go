@@ -33,6 +33,9 @@ type Options struct {
 	PasswordFile string `yaml:"passwordFile"`
 	// CAFile holds root certificates (PEM) to verify the broker with, for tls:// addresses.
 	CAFile string `yaml:"caFile"`
+	// CertFile and KeyFile are a certificate (PEM) and its key by which the broker may know this client, for tls:// addresses.
+	CertFile string `yaml:"certFile"`
+	KeyFile  string `yaml:"keyFile"`
 
 	// Relaxed says that the broker does not sync each write (its sync_interval is not `always`). Messages are then published
 	// one by one: an atomic batch costs the broker more than it saves.
@@ -238,6 +241,9 @@ func clientOptions(c *Conn) ([]nats.Option, error) {
 	}
 	if o.CAFile != "" {
 		opts = append(opts, rootCAs(o.CAFile))
+	}
+	if o.CertFile != "" || o.KeyFile != "" {
+		opts = append(opts, clientCertificate(o.CertFile, o.KeyFile))
 	}
 	return opts, nil
 }

@@ -138,6 +138,32 @@ func (c *peeked) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
+// clientCertificate is nats.ClientCert with the parser of all other certificates. The files are read at each connection.
+func clientCertificate(certFile, keyFile string) nats.Option {
+	read := func() (tls.Certificate, error) {
+		chain, err := os.ReadFile(certFile)
+		if err != nil {
+			return tls.Certificate{}, fmt.Errorf("nats.certFile: %w", err)
+		}
+		key, err := os.ReadFile(keyFile)
+		if err != nil {
+			return tls.Certificate{}, fmt.Errorf("nats.keyFile: %w", err)
+		}
+		pair, err := certificate.Pair(string(chain), string(key))
+		if err != nil {
+			return tls.Certificate{}, fmt.Errorf("nats.keyFile: %s %w", keyFile, err)
+		}
+		return pair, nil
+	}
+	return func(o *nats.Options) error {
+		if _, err := read(); err != nil {
+			return err
+		}
+		o.TLSCertCB, o.Secure = read, true
+		return nil
+	}
+}
+
 // rootCAs is nats.RootCAs, which leaves out what it can't read of a file, with the parser of all other certificates. The file is read at
 // each connection.
 func rootCAs(file string) nats.Option {

@@ -2,10 +2,12 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -89,19 +91,40 @@ func oneLine(s string) string {
 // when an answer is lost. A server that does not know the id any more refuses the repeat, so the key's last message is looked up too.
 func (b *Bucket) publish(ctx context.Context, m *nats.Msg, key string, last uint64) (uint64, error) {
 	m.Header.Set(names.HeaderMsgID, m.Header.Get(headerWrite)+":"+strconv.FormatUint(last, 10))
-	ack, err := b.conn.JS.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(last))
-	if err == nil {
-		return ack.Sequence, b.synced(ack.Sequence)
-	}
-	if temporary(err) || WrongSequence(err) {
-		look, cancel := context.WithTimeout(context.WithoutCancel(ctx), firstTry)
-		defer cancel()
-		found, again := b.conn.Direct(look, BucketStream(b.name), DirectRequest{LastFor: BucketSubject(b.name, key)})
-		if again == nil && len(found) == 1 && found[0].Header.Get(headerWrite) == m.Header.Get(headerWrite) {
-			return StoredSequence(found[0]), b.synced(StoredSequence(found[0]))
+	for began := time.Now(); ; {
+		ack, err := b.conn.JS.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(last))
+		if err == nil {
+			return ack.Sequence, b.synced(ack.Sequence)
+		}
+		if !temporary(err) && !WrongSequence(err) {
+			return 0, err
+		}
+		at, ours, unknown := b.stored(ctx, m, key)
+		switch {
+		case ours:
+			return at, b.synced(at)
+		case !WrongSequence(err):
+			return 0, err
+		case unknown == nil && at != last:
+			return 0, err
+		}
+		// The server that refused knows of a later message, which the one that was asked does not know yet, or of one that was on its way,
+		// maybe this one. A change of the leader may end it.
+		if time.Since(began) > repeatRequests || !pause(ctx, tryPause) {
+			return 0, fmt.Errorf("%w: %w", ErrUnsettled, errors.Join(err, unknown))
 		}
 	}
-	return 0, err
+}
+
+// stored is where the last message of a key is stored, and whether it is this one.
+func (b *Bucket) stored(ctx context.Context, m *nats.Msg, key string) (at uint64, ours bool, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), firstTry)
+	defer cancel()
+	found, err := b.conn.Direct(ctx, BucketStream(b.name), DirectRequest{LastFor: BucketSubject(b.name, key)})
+	if err != nil || len(found) != 1 {
+		return 0, false, err
+	}
+	return StoredSequence(found[0]), found[0].Header.Get(headerWrite) == m.Header.Get(headerWrite), nil
 }
 
 // store is the value of a key without a note.

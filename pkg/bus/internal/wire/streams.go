@@ -22,15 +22,20 @@ type StreamOptions struct {
 	HistoryMaxBytes int64 `yaml:"historyMaxBytes"`
 	// HistoryMaxRecords is how many records HISTORY may hold. The oldest go first.
 	HistoryMaxRecords int64 `yaml:"historyMaxRecords"`
+	// AuditMaxBytes is how much AUDIT may hold, in bytes. Full means that changes are refused.
+	AuditMaxBytes int64 `yaml:"auditMaxBytes"`
+	// AuditMaxAge is how long AUDIT keeps its entries.
+	AuditMaxAge time.Duration `yaml:"auditMaxAge"`
 	// Replicas of each stream, 1 or 3.
 	Replicas int `yaml:"replicas"`
 	// MustExist says that the streams have been made: if all of them are missing, the start fails instead of making them.
 	MustExist bool `yaml:"mustExist"`
 }
 
-// DefaultStreamOptions holds 8 GiB of events and 500,000 records within 4 GiB, on one server.
+// DefaultStreamOptions holds 8 GiB of events and 500,000 records within 4 GiB, and a year of audit entries within 512 MiB, on one server.
 func DefaultStreamOptions() StreamOptions {
-	return StreamOptions{EventsMaxBytes: 8 << 30, HistoryMaxBytes: 4 << 30, HistoryMaxRecords: 500_000, Replicas: 1}
+	return StreamOptions{EventsMaxBytes: 8 << 30, HistoryMaxBytes: 4 << 30, HistoryMaxRecords: 500_000, AuditMaxBytes: 512 << 20,
+		AuditMaxAge: 365 * 24 * time.Hour, Replicas: 1}
 }
 
 // Validate reports every fault at once.
@@ -42,17 +47,26 @@ func (o StreamOptions) Validate() error {
 		what  string
 	}{
 		{"eventsMaxBytes", o.EventsMaxBytes, "bytes, e.g. 8589934592"}, {"historyMaxBytes", o.HistoryMaxBytes, "bytes, e.g. 4294967296"},
-		{"historyMaxRecords", o.HistoryMaxRecords, "records, e.g. 500000"},
+		{"historyMaxRecords", o.HistoryMaxRecords, "records, e.g. 500000"}, {"auditMaxBytes", o.AuditMaxBytes, "bytes, e.g. 536870912"},
 	} {
 		if x.value < 1 {
 			f.Add(x.path, "is %d: set it to a number of %s", x.value, x.what)
 		}
+	}
+	if o.AuditMaxBytes > 0 && o.AuditMaxBytes < leastAudit {
+		f.Add("auditMaxBytes", "is %d: use at least %d", o.AuditMaxBytes, leastAudit)
+	}
+	if o.AuditMaxAge < 24*time.Hour {
+		f.Add("auditMaxAge", "is %s: use at least 24h, e.g. 8760h for a year", o.AuditMaxAge)
 	}
 	if o.Replicas != 1 && o.Replicas != 3 {
 		f.Add("replicas", "is %d: use 1, or 3 on a cluster", o.Replicas)
 	}
 	return f.Err()
 }
+
+// leastAudit is the least that AUDIT may hold, in bytes: some thousand entries.
+const leastAudit = 4 << 20
 
 // eventsMaxAge is the longest retry duration (7 d) and a day.
 const eventsMaxAge = 8 * 24 * time.Hour
@@ -75,6 +89,13 @@ func streamConfigs(o StreamOptions) []jetstream.StreamConfig {
 		Storage:     jetstream.FileStorage, Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
 		MaxAge: 7 * 24 * time.Hour, MaxBytes: 256 << 20, MaxMsgSize: 512 << 10, Duplicates: 30 * time.Minute, AllowDirect: true,
 		Replicas: o.Replicas,
+	}, {
+		Name:        names.StreamAudit,
+		Description: "Who did what. Full means that changes are refused.",
+		Subjects:    []string{names.SubjectAudit + ".>"},
+		Storage:     jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew,
+		MaxAge: o.AuditMaxAge, MaxBytes: o.AuditMaxBytes, MaxMsgSize: 256 << 10, Duplicates: 2 * time.Minute, AllowDirect: true,
+		DenyDelete: true, DenyPurge: true, Replicas: o.Replicas,
 	}, {
 		Name:        names.StreamEvents,
 		Description: "Accepted events and replays. Full means refused.",
@@ -213,9 +234,9 @@ func room(err error, want jetstream.StreamConfig) error {
 		return fmt.Errorf("%d replicas need a cluster of nats-servers: set streams.replicas to 1, or use a cluster: %w", want.Replicas, err)
 	case codeStorageExceeded, codeAccountExceeded, codeMaxBytesExceeded, codeMaxBytesRequired:
 		return fmt.Errorf("JetStream has no room for %d bytes: raise max_file_store of nats-server or the limits of the account, or lower "+
-			"streams.eventsMaxBytes and streams.historyMaxBytes: %w", want.MaxBytes, err)
+			"streams.eventsMaxBytes, streams.historyMaxBytes and streams.auditMaxBytes: %w", want.MaxBytes, err)
 	case codeTooManyStreams, codeTooManyConsumers:
-		return fmt.Errorf("the account's limits are below what Outbound needs, 7 streams and a consumer for each recipient: raise them: %w", err)
+		return fmt.Errorf("the account's limits are below what Outbound needs, 8 streams and a consumer for each recipient: raise them: %w", err)
 	default:
 		return err
 	}
@@ -243,8 +264,9 @@ func StreamNames() []string {
 	return out
 }
 
-// LostStreams names the streams that are missing although they have existed. EVENTS is made last and the others hold nothing before:
-// what is missing beside EVENTS, or beside a message, has been lost. Else this is a first start, or one that was interrupted.
+// LostStreams names the streams that are missing although they have existed, except for later ones. EVENTS is made last and the others hold
+// nothing before: what is missing beside EVENTS, or beside a message, has been lost. Else this is a first start, or one that was
+// interrupted.
 func (c *Conn) LostStreams(ctx context.Context, o StreamOptions) ([]string, error) {
 	var missing []string
 	used := o.MustExist
@@ -252,7 +274,9 @@ func (c *Conn) LostStreams(ctx context.Context, o StreamOptions) ([]string, erro
 		s, err := c.JS.Stream(ctx, name)
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
-			missing = append(missing, name)
+			if !names.LaterStream(name) {
+				missing = append(missing, name)
+			}
 		case err != nil:
 			return nil, fmt.Errorf("look up stream %s: %w", name, err)
 		default:

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 func connect(t *testing.T, answers map[string]clitest.Answer) (*client.Client, *clitest.Server) {
 	t.Helper()
 	s := clitest.Serve(t, answers)
-	c := client.New(s.URL, "s3cret", "1.2.3")
+	c := client.New(s.URL, "s3cret", "1.2.3", nil)
 	t.Cleanup(c.Close)
 	return c, s
 }
@@ -89,7 +89,7 @@ func TestATokenIsNotSentToWhereAnAnswerPoints(t *testing.T) {
 	defer other.Close()
 	first := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
 	defer first.Close()
-	for _, c := range []*client.Client{c, client.New(first.URL, "s3cret", "1")} {
+	for _, c := range []*client.Client{c, client.New(first.URL, "s3cret", "1", nil)} {
 		if err := c.Call(t.Context(), http.MethodGet, "/v1/x", nil, nil); err == nil {
 			t.Error("a redirection is an answer")
 		}
@@ -100,7 +100,7 @@ func TestATokenIsNotSentToWhereAnAnswerPoints(t *testing.T) {
 func TestAnAddressWhereNothingAnswers(t *testing.T) {
 	web := httptest.NewServer(http.NotFoundHandler())
 	web.Close()
-	c := client.New(web.URL, "s3cret", "1")
+	c := client.New(web.URL, "s3cret", "1", nil)
 	if err := c.Call(t.Context(), http.MethodGet, "/v1/x", nil, nil); exit.Code(err) != exit.CodeFailed ||
 		!strings.Contains(err.Error(), web.URL) {
 		t.Errorf("got %v", err)
@@ -110,7 +110,7 @@ func TestAnAddressWhereNothingAnswers(t *testing.T) {
 	if err := c.Call(ctx, http.MethodGet, "/v1/x", nil, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
 	}
-	if err := client.New("http://[::1", "", "").Call(t.Context(), http.MethodGet, "/v1/x", nil, nil); exit.Code(err) != exit.CodeUsage {
+	if err := client.New("http://[::1", "", "", nil).Call(t.Context(), http.MethodGet, "/v1/x", nil, nil); exit.Code(err) != exit.CodeUsage {
 		t.Errorf("no address: %v", err)
 	}
 }

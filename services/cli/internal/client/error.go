@@ -2,11 +2,13 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 
@@ -59,6 +61,15 @@ func unreachable(base string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
+	var untrusted *tls.CertificateVerificationError
+	var plain tls.RecordHeaderError
+	switch {
+	case errors.As(err, &untrusted):
+		return fmt.Errorf("reach %s: %w: name its authority with --ca-file or --ca-fingerprint, or use --data DIR on the server's host", base,
+			err)
+	case errors.As(err, &plain), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return fmt.Errorf("reach %s: %w: it does not speak TLS: use http:// in --url or OUTBOUND_URL", base, err)
+	}
 	return fmt.Errorf("reach %s: %w: check that Outbound runs there, or set the address with --url, --data or OUTBOUND_URL", base, err)
 }
 
@@ -70,6 +81,9 @@ func refusal(httpStatus int, body []byte) error {
 		Details []struct {
 			FieldViolations []Violation `json:"fieldViolations"`
 		} `json:"details"`
+	}
+	if httpStatus == http.StatusBadRequest && strings.Contains(string(body), "HTTP request to an HTTPS server") {
+		return &APIError{code: codes.Unavailable, message: "the server speaks TLS: use https:// in --url or OUTBOUND_URL"}
 	}
 	if err := json.Unmarshal(body, &status); err != nil || status.Message == "" {
 		return &APIError{code: codes.Unknown, message: fmt.Sprintf("the server responded with %d %s", httpStatus, http.StatusText(httpStatus))}

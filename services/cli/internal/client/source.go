@@ -21,6 +21,8 @@ const DefaultURL = "http://127.0.0.1:8080"
 type Source struct {
 	// URL, TokenFile and Data are the flags --url, --token-file and --data.
 	URL, TokenFile, Data string
+	// CAFile and CAFingerprint are the flags --ca-file and --ca-fingerprint.
+	CAFile, CAFingerprint string
 	// Files reads token files and the environment.
 	Files *input.Reader
 	// Version is sent as User-Agent.
@@ -37,7 +39,11 @@ func (s *Source) Connect() (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(base, token, s.Version), nil
+	secure, err := s.TLS(base)
+	if err != nil {
+		return nil, err
+	}
+	return New(base, token, s.Version, secure), nil
 }
 
 func (s *Source) address() (string, error) {
@@ -47,7 +53,7 @@ func (s *Source) address() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		from = e.HTTP
+		from = e.url()
 	}
 	if from == "" {
 		from = s.Files.Getenv("OUTBOUND_URL")
@@ -84,6 +90,16 @@ type Endpoints struct {
 	HTTP string `json:"http"`
 	GRPC string `json:"grpc"`
 	NATS string `json:"nats"`
+	// TLS is auto or files if they speak it, with the certificate in CertFile or one of the local authority in the data folder.
+	TLS      string `json:"tls"`
+	CertFile string `json:"certFile"`
+}
+
+func (e Endpoints) url() string {
+	if e.TLS != "" {
+		return "https://" + e.HTTP
+	}
+	return e.HTTP
 }
 
 // ReadEndpoints reads the addresses of the `outbound run` that uses a data folder.

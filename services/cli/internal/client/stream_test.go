@@ -58,7 +58,7 @@ func TestAStreamThatNeverBeganIsAnError(t *testing.T) {
 			t.Errorf("%s: %v, broken %d times", name, err, broken)
 		}
 	}
-	if _, _, err := follow(t.Context(), client.New("http://[::1", "", ""), goOn); exit.Code(err) != exit.CodeUsage {
+	if _, _, err := follow(t.Context(), client.New("http://[::1", "", "", nil), goOn); exit.Code(err) != exit.CodeUsage {
 		t.Errorf("no address: %v", err)
 	}
 }

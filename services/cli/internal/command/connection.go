@@ -12,6 +12,9 @@ func (env *Env) ConnectionFlags(c *cobra.Command) {
 	f.StringVar(&env.Source.URL, "url", "", "address of the Outbound server (default OUTBOUND_URL, else "+client.DefaultURL+")")
 	f.StringVar(&env.Source.TokenFile, "token-file", "", "file with the token (default: the value of OUTBOUND_TOKEN)")
 	f.StringVar(&env.Source.Data, "data", "", "data directory of a local server (reads endpoints.json and admin.token)")
+	f.StringVar(&env.Source.CAFile, "ca-file", "", "file with root certificates (PEM) that verify an https server (default OUTBOUND_CA_FILE)")
+	f.StringVar(&env.Source.CAFingerprint, "ca-fingerprint", "",
+		"SHA-256 fingerprint of the server's certificate or its authority, sha256:... (default OUTBOUND_CA_FINGERPRINT)")
 	env.OutputFlag(c)
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/config/internal/access/guessable"
 	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
 
@@ -41,11 +42,13 @@ const (
 type passwords struct {
 	slots chan struct{}
 	// dummy is the hash that is compared with if a user does not exist, so that the answer takes as long.
-	dummy string
+	dummy     string
+	guessable *guessable.List
 }
 
 func newPasswords() *passwords {
-	return &passwords{slots: make(chan struct{}, maxHashes), dummy: phc(make([]byte, saltLength), make([]byte, hashLength))}
+	return &passwords{slots: make(chan struct{}, maxHashes), dummy: phc(make([]byte, saltLength), make([]byte, hashLength)),
+		guessable: guessable.New()}
 }
 
 // phc returns a hash with its salt and parameters in PHC format.
@@ -99,8 +102,12 @@ func (p *passwords) matches(ctx context.Context, password, hash string) (bool, e
 	return subtle.ConstantTimeCompare(got, want) == 1 && known, nil
 }
 
-// checkPassword adds what is wrong with a new password. Mainly its length counts.
-func checkPassword(v *validation.Violations, field, password, name string) {
+// product is a word that passwords of this product are built on.
+const product = "outbound"
+
+// check adds what is wrong with a new password: its length, or that it is guessed soon (NIST SP 800-63B, 3.1.1.2). names are those of its
+// user.
+func (p *passwords) check(v *validation.Violations, field, password string, names ...string) {
 	switch n := utf8.RuneCountInString(password); {
 	case n < minPassword:
 		v.Add(field, validation.Invalid, fmt.Sprintf("has %d characters: use at least %d", n, minPassword))
@@ -110,10 +117,15 @@ func checkPassword(v *validation.Violations, field, password, name string) {
 		v.Add(field, validation.Invalid, "is not UTF-8")
 	case strings.Trim(password, string([]rune(password)[0])) == "":
 		v.Add(field, validation.Invalid, "repeats one character: use several words")
-	case name != "" && strings.ReplaceAll(strings.ToLower(password), name, "") == "":
-		v.Add(field, validation.Invalid, "repeats the name: use several words")
+	default:
+		if why := p.guessable.Why(password, append(names, product)...); why != "" {
+			v.Add(field, guessed, why)
+		}
 	}
 }
+
+// guessed is the reason of a password that is guessed soon.
+const guessed = "GUESSABLE"
 
 // errWrongPassword does not say which of the two is wrong.
 func errWrongPassword() error {
@@ -147,15 +159,21 @@ func (s *Access) ChangePassword(ctx context.Context, q *outboundv1.ChangePasswor
 	if u.GetPasswordHash() == "" {
 		return nil, rpc.FailedPrecondition("NO_PASSWORD", p.Name+" has no password in Outbound")
 	}
+	if err := s.guesses.begin(p.Name, s.now()); err != nil {
+		return nil, err
+	}
 	fits, err := s.passwords.matches(ctx, q.GetCurrentPassword(), u.GetPasswordHash())
 	if err != nil {
 		return nil, err
+	}
+	if fits {
+		s.guesses.right(p.Name)
 	}
 	var v validation.Violations
 	if !fits {
 		v.Add("currentPassword", validation.Invalid, "is not the current password")
 	}
-	checkPassword(&v, "newPassword", q.GetNewPassword(), p.Name)
+	s.passwords.check(&v, "newPassword", q.GetNewPassword(), p.Name, u.GetUser().GetDisplayName())
 	if fits && q.GetNewPassword() == q.GetCurrentPassword() {
 		v.Add("newPassword", validation.Invalid, "is the current password: choose a new one")
 	}

@@ -37,6 +37,7 @@ type Access struct {
 	parts     *store.Parts
 	rules     *rpc.Validator
 	passwords *passwords
+	guesses   *guesses
 	now       func() time.Time
 	// changing is held while a user changes, because the last admin must stay, and a person of an OpenID provider has one user.
 	changing sync.Mutex
@@ -44,7 +45,7 @@ type Access struct {
 
 // New returns the users and API tokens in the settings. now is the clock that all services share: the broker's.
 func New(parts *store.Parts, rules *rpc.Validator, now func() time.Time) *Access {
-	return &Access{parts: parts, rules: rules, passwords: newPasswords(), now: now}
+	return &Access{parts: parts, rules: rules, passwords: newPasswords(), guesses: newGuesses(), now: now}
 }
 
 // GetSelf implements outboundv1.AccessServiceServer.
@@ -118,6 +119,9 @@ func (s *Access) CreateUser(ctx context.Context, q *outboundv1.CreateUserRequest
 	if err != nil {
 		return nil, err
 	}
+	if err := s.claimFirst(ctx, q); err != nil {
+		return nil, err
+	}
 	u.CreateTime, u.PasswordTime, u.PasswordSet = timestamppb.New(s.now()), nil, false
 	stored := &outboundv1.StoredUser{User: u, PasswordHash: hash}
 	s.setPassword(stored, hash)
@@ -149,7 +153,7 @@ func (s *Access) checkUser(ctx context.Context, v *validation.Violations, u *out
 		return "", err
 	}
 	if password != "" {
-		checkPassword(v, "password", password, u.GetName())
+		s.passwords.check(v, "password", password, u.GetName(), u.GetDisplayName())
 	}
 	if err := v.Err(); err != nil || password == "" {
 		return "", err

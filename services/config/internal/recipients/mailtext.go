@@ -85,7 +85,8 @@ func (c *textCheck) check(now, before recipient.MailText) {
 // checkHTML renders an HTML body for a sample of each type that it is for, and at least once.
 func (c *textCheck) checkHTML(text string) {
 	field := c.field + "htmlBody"
-	if _, err := render.NewHTMLBody(text); err != nil {
+	body, err := render.NewHTMLBody(text)
+	if err != nil {
 		c.v.Check(field, err)
 		return
 	}
@@ -94,7 +95,7 @@ func (c *textCheck) checkHTML(text string) {
 		if e == nil {
 			continue
 		}
-		if err := render.CheckHTML(e, t, render.MailOptions{HTMLBody: text, Custom: c.f.custom}); err != nil {
+		if err := body.Check(e, t, render.MailOptions{Custom: c.f.custom}); err != nil {
 			c.v.Add(field, validation.Invalid, fmt.Sprintf("fails for an example of %s: %v", t.ID, err))
 			return
 		}

@@ -84,6 +84,7 @@ func (s *Appliances) restore(p, past *outboundv1.WatchSettingsResponse, revision
 	}
 	is := p.GetAppliances()[0].GetAppliance()
 	is.DisplayName, is.SilentAfter = was.GetDisplayName(), was.GetSilentAfter()
+	is.MaxEventsPerSecond, is.MaxBytesPerSecond = was.GetMaxEventsPerSecond(), was.GetMaxBytesPerSecond()
 	var v validation.Violations
 	if err := v.Rules(s.rules, is, "id"); err != nil {
 		return err

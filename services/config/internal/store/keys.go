@@ -30,6 +30,9 @@ const (
 // endpoints may give a new one every hour, and revisions are for what people change.
 const KeyRelayToken = "relay-token"
 
+// KeyFirstAdmin says who is being created as the first administrator, so that of several calls one wins. It is no resource.
+const KeyFirstAdmin = "first-admin"
+
 // KeyBackups holds nothing: its revisions say who took and who restored backups.
 const KeyBackups = backup.AuditKey
 

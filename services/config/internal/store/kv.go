@@ -20,6 +20,9 @@ type KV struct {
 	// dirty is set when what was read of the bucket may be old: its watch reports a change, or this process wrote.
 	dirty loop.Signal
 
+	// applied is called after each change.
+	applied func(ctx context.Context, b *KV, key string, revision uint64)
+
 	mu     sync.Mutex
 	bucket *bus.Bucket
 }
@@ -46,6 +49,12 @@ func NewKV(conn *bus.Conn, name string, hold Hold) *KV {
 
 // Name returns the bucket's name.
 func (b *KV) Name() string { return b.name }
+
+// OnApplied has f called after each change that this process makes, with its revision, 0 if the key was removed. It is called once, before
+// the first change.
+func (b *KV) OnApplied(f func(ctx context.Context, b *KV, key string, revision uint64)) {
+	b.applied = f
+}
 
 // Dirty returns the signal that is set when what was read of the bucket may be old.
 func (b *KV) Dirty() loop.Signal { return b.dirty }
@@ -111,6 +120,9 @@ func (b *KV) Apply(ctx context.Context, m Mutation) (uint64, error) {
 	})
 	if errors.Is(err, bus.ErrExists) {
 		err = fmt.Errorf("%w (%w)", bus.ErrConflict, err)
+	}
+	if err == nil && b.applied != nil {
+		b.applied(ctx, b, m.Key, written)
 	}
 	return written, err
 }

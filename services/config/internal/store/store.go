@@ -61,6 +61,7 @@ const (
 	ActionPurged     = "purged"
 	ActionCut        = "cut"
 	ActionBackedUp   = "backed up"
+	ActionClaimed    = "claimed"
 )
 
 // ChangeNote names a change that is more than a create, update or delete.

@@ -2,9 +2,12 @@ package watch
 
 import (
 	"context"
+	"sync"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -12,6 +15,8 @@ import (
 type SettingsFeed struct {
 	feed *feed[*outboundv1.WatchSettingsResponse]
 	read func(context.Context) (*outboundv1.WatchSettingsResponse, error)
+	// loading keeps a reading from replacing a later one.
+	loading sync.Mutex
 }
 
 // NewSettingsFeed returns a feed of the settings. read returns all of them.
@@ -29,6 +34,8 @@ func (s *SettingsFeed) Latest() *outboundv1.WatchSettingsResponse {
 }
 
 func (s *SettingsFeed) load(ctx context.Context) error {
+	s.loading.Lock()
+	defer s.loading.Unlock()
 	state, err := s.read(ctx)
 	if err != nil {
 		return err
@@ -39,9 +46,23 @@ func (s *SettingsFeed) load(ctx context.Context) error {
 	return nil
 }
 
-// WatchSettings implements outboundv1.SettingsServiceServer.
+// firstRead bounds how long a watch waits for what is stored now.
+const firstRead = 2 * time.Second
+
+func (s *SettingsFeed) freshen(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, firstRead)
+	defer cancel()
+	if err := s.load(ctx); err != nil {
+		s.feed.Logger.WarnContext(ctx, "read of the settings failed, a watch begins with those that were read last",
+			telemetry.KeyError, err.Error())
+	}
+}
+
+// WatchSettings implements outboundv1.SettingsServiceServer. It begins with what is stored now, so that who has changed something sees it;
+// if that can't be read, with what was read last.
 func (s *SettingsFeed) WatchSettings(_ *outboundv1.WatchSettingsRequest, stream outboundv1.SettingsService_WatchSettingsServer) error {
 	var sent *outboundv1.WatchSettingsResponse
+	s.freshen(stream.Context())
 	for {
 		state, ok, changed := s.feed.state.load()
 		if ok && state != sent {

@@ -97,6 +97,12 @@ func (a *Access) CreateUser(ctx context.Context, q *outboundv1.CreateUserRequest
 	}
 	password := u.GetPassword()
 	u.Password = ""
+	a.mu.Lock()
+	taken := q.GetFirst() && len(a.users) > 0
+	a.mu.Unlock()
+	if taken {
+		return nil, rpc.FailedPrecondition("USERS_EXIST", "there are users already")
+	}
 	a.Put(u, password)
 	a.mu.Lock()
 	defer a.mu.Unlock()

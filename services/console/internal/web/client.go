@@ -67,6 +67,15 @@ func (p Proxies) Client(r *http.Request) string {
 	return at.String()
 }
 
+// Secure reports whether the client uses HTTPS: to this process, or to a trusted proxy that says so in X-Forwarded-Proto.
+func (p Proxies) Secure(r *http.Request) bool {
+	if r.TLS != nil {
+		return true
+	}
+	peer, ok := addressIn(r.RemoteAddr)
+	return ok && p.trusts(peer) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
+}
+
 // addressIn parses an address with or without a port. Some proxies append the port of the client.
 func addressIn(text string) (netip.Addr, bool) {
 	a, err := netip.ParseAddr(text)

@@ -97,6 +97,15 @@ func (r *Request) identify() (signedIn bool, err error) {
 	return true, nil
 }
 
+// Who returns the user of the session, also in pages that are open to all.
+func (r *Request) Who() Me {
+	if !r.Me.SignedIn() {
+		// Without an answer nobody is known to be signed in.
+		_, _ = r.identify()
+	}
+	return r.Me
+}
+
 // cookie returns the value of a cookie; empty if there is none.
 func (r *Request) cookie(name string) string {
 	c, err := r.Cookie(name)

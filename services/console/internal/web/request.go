@@ -72,6 +72,7 @@ type API struct {
 	Events     outboundv1.EventServiceClient
 	Deliveries outboundv1.DeliveryServiceClient
 	Status     outboundv1.StatusServiceClient
+	Audit      outboundv1.AuditServiceClient
 }
 
 func newAPI(conn grpc.ClientConnInterface) API {
@@ -79,6 +80,7 @@ func newAPI(conn grpc.ClientConnInterface) API {
 		Recipients: outboundv1.NewRecipientServiceClient(conn), Settings: outboundv1.NewSettingsServiceClient(conn),
 		Access: outboundv1.NewAccessServiceClient(conn), Events: outboundv1.NewEventServiceClient(conn),
 		Deliveries: outboundv1.NewDeliveryServiceClient(conn), Status: outboundv1.NewStatusServiceClient(conn),
+		Audit: outboundv1.NewAuditServiceClient(conn),
 	}
 }
 

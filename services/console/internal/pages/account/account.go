@@ -35,7 +35,7 @@ func Register(s *web.Site, methods SignInMethods) error {
 		a.Open("GET /sign-in/oidc", d.toProvider)
 		a.Open("GET "+callbackPath, d.fromProvider)
 	}
-	a.Open("POST /sign-out", signOut)
+	a.Open("POST /sign-out", d.signOut)
 	a.Open("GET /setup", d.showSetup)
 	a.Open("POST /setup", d.setup)
 	a.GET("/account", show)

@@ -285,6 +285,32 @@ func TestSetupLinkCreatesTheFirstAdminOnce(t *testing.T) {
 	}
 }
 
+func TestOfManyPostsToTheSetupLinkOneMakesAnAdmin(t *testing.T) {
+	access := consoletest.NewAccess()
+	access.Clear()
+	h := consoletest.Start(t, consoletest.Options{Users: access})
+	link, err := url.Parse(<-h.Link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const posts = 8
+	answers := make(chan int, posts)
+	for i := range posts {
+		b := h.Browser()
+		go func() {
+			answers <- b.Post("/setup", url.Values{"code": {link.Query().Get("code")}, "name": {fmt.Sprintf("ada%d", i)},
+				"password": {consoletest.Password}, "repeated": {consoletest.Password}}).Status
+		}()
+	}
+	got := map[int]int{}
+	for range posts {
+		got[<-answers]++
+	}
+	if got[http.StatusSeeOther] != 1 || got[http.StatusForbidden] != posts-1 || len(access.Actors()) != 1 {
+		t.Errorf("answered %v, %d users were made", got, len(access.Actors()))
+	}
+}
+
 func TestNoSetupLinkWithUsers(t *testing.T) {
 	h := consoletest.Start(t, consoletest.Options{})
 	if a := h.As("admin").Get("/setup?code="); a.Status != http.StatusForbidden {

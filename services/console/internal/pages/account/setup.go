@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
@@ -18,13 +21,17 @@ import (
 )
 
 // FirstStart creates the first administrator: while there are no users, the setup code of this process allows creating one. The code is
-// not stored, and expires with its use or with the process.
+// not stored, and ends with its use, after an hour, or with the process.
 type FirstStart struct {
 	conn grpc.ClientConnInterface
 
-	mu   sync.Mutex
-	code string
+	mu    sync.Mutex
+	code  string
+	until time.Time
 }
+
+// codeLasts is how long a setup code is valid.
+const codeLasts = time.Hour
 
 // NewFirstStart creates the setup of a process; conn sends the services' token. Await generates the code.
 func NewFirstStart(conn grpc.ClientConnInterface) *FirstStart { return &FirstStart{conn: conn} }
@@ -66,7 +73,7 @@ func (f *FirstStart) newCode() string {
 	_, _ = rand.Read(b)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.code = base64.RawURLEncoding.EncodeToString(b)
+	f.code, f.until = base64.RawURLEncoding.EncodeToString(b), time.Now().Add(codeLasts)
 	return f.code
 }
 
@@ -77,7 +84,28 @@ func (f *FirstStart) matches(code string) bool {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.code != "" && secret.Equal(code, f.code)
+	return f.valid(code)
+}
+
+// valid is matches with the lock held.
+func (f *FirstStart) valid(code string) bool {
+	return f.code != "" && time.Now().Before(f.until) && secret.Equal(code, f.code)
+}
+
+// take takes a code that is valid, so that no other request can use it; giveBack makes it valid again.
+func (f *FirstStart) take(code string) (taken bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if taken = f.valid(code); taken {
+		f.code = ""
+	}
+	return taken
+}
+
+func (f *FirstStart) giveBack(code string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.code = code
 }
 
 func (f *FirstStart) expire() {
@@ -93,8 +121,8 @@ type setupPage struct {
 }
 
 var errLink = web.Fail(http.StatusForbidden, "This link is used or expired",
-	"A setup link is valid for one user, until Outbound restarts. If there are no users yet, restart Outbound to get a new link, or sign "+
-		"in with the admin token.")
+	"A setup link is valid for one user and for an hour. If there are no users yet, restart Outbound to get a new link: it shows the link "+
+		"once, where it is started, or in the log of the console. Or sign in with the admin token.")
 
 func (d signIn) showSetup(r *web.Request) error {
 	code := r.URL.Query().Get("code")
@@ -130,28 +158,47 @@ func (d signIn) setup(r *web.Request) error {
 	if err := d.maySetUp(r, code); err != nil {
 		return err
 	}
-	var made *outboundv1.User
-	if form.Raw("password") != form.Raw("repeated") {
-		form.Add("repeated", "does not match the password")
-	} else {
-		// There is no user yet, so Outbound acts in its own name.
-		access := outboundv1.NewAccessServiceClient(rpc.ActingFor(d.site.Service, rpc.Principal{Role: rpc.RoleAdmin, Name: "outbound"}))
-		made, err = access.CreateUser(r.Context(), &outboundv1.CreateUserRequest{User: &outboundv1.User{
-			Name: form.Get("name"), DisplayName: form.Get("displayName"), Role: outboundv1.Role_ADMIN, Password: form.Raw("password"),
-		}})
-		if err != nil && !form.Refused(err) {
-			return err
-		}
+	made, err := d.createFirst(r, form, code)
+	if err != nil {
+		return err
 	}
 	if form.Bad() {
 		r.Status(http.StatusUnprocessableEntity)
 		return r.Render("setup", setupPage{Form: form, Code: code})
 	}
-	d.first.expire()
 	d.site.ForgetUsers()
 	r.Flash(web.Good, "Welcome. Your administrator account is ready.")
 	return d.startSession(r, form.Get("next"), web.Identity{
 		Kind: web.Local, Name: made.GetName(), DisplayName: made.GetDisplayName(), Role: rpc.RoleAdmin,
 		PasswordTime: made.GetPasswordTime().AsTime(),
 	})
+}
+
+// createFirst creates the user of the form if the code is still valid, and uses the code up. Without a user, the form or the error says
+// why.
+func (d signIn) createFirst(r *web.Request, form *web.Form, code string) (*outboundv1.User, error) {
+	if form.Raw("password") != form.Raw("repeated") {
+		form.Add("repeated", "does not match the password")
+		return nil, nil
+	}
+	if !d.first.take(code) {
+		return nil, errLink
+	}
+	// There is no user yet, so Outbound acts in its own name.
+	access := outboundv1.NewAccessServiceClient(rpc.ActingFor(d.site.Service, rpc.Principal{Role: rpc.RoleAdmin, Name: "outbound"}))
+	made, err := access.CreateUser(r.Context(), &outboundv1.CreateUserRequest{First: true, User: &outboundv1.User{
+		Name: form.Get("name"), DisplayName: form.Get("displayName"), Role: outboundv1.Role_ADMIN, Password: form.Raw("password"),
+	}})
+	if err == nil {
+		return made, nil
+	}
+	d.first.giveBack(code)
+	if status.Code(err) == codes.FailedPrecondition {
+		// Another console may have been faster.
+		return nil, cmp.Or(d.maySetUp(r, code), err)
+	}
+	if form.Refused(err) {
+		return nil, nil
+	}
+	return nil, err
 }

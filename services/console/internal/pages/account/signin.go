@@ -138,6 +138,21 @@ func (d signIn) token(r *web.Request) error {
 // The limits of attempts bound the number of lines.
 func (d signIn) logRefusal(r *web.Request, kind web.Kind) {
 	d.site.Logger.Warn("sign-in refused", telemetry.KeyClient, r.Client(), telemetry.KeyVia, string(kind))
+	if kind != web.Local {
+		// The config service audits passwords itself.
+		d.record(r, &outboundv1.RecordSessionRequest{Kind: outboundv1.RecordSessionRequest_REFUSED, Method: string(kind),
+			Reason: "sign-in refused"})
+	}
+}
+
+// record writes to the audit log what the services do not see: sessions. That it can't be written keeps nobody out.
+func (d signIn) record(r *web.Request, q *outboundv1.RecordSessionRequest) {
+	if d.site.Service == nil {
+		return
+	}
+	if _, err := outboundv1.NewAuditServiceClient(d.site.Service).RecordSession(r.Context(), q); err != nil {
+		d.site.Logger.Warn("session not audited", telemetry.KeyVia, q.GetMethod(), telemetry.KeyError, err.Error())
+	}
 }
 
 // printable reports whether a text is valid in a header.
@@ -157,11 +172,18 @@ func (d signIn) startSession(r *web.Request, next string, who web.Identity) erro
 	if err := r.SignIn(who); err != nil {
 		return err
 	}
+	if who.Kind == web.ByToken {
+		// The config service audits the others itself.
+		d.record(r, &outboundv1.RecordSessionRequest{Kind: outboundv1.RecordSessionRequest_SIGNED_IN, Name: who.Name, Method: string(who.Kind)})
+	}
 	d.site.Logger.Info("signed in", telemetry.KeyClient, r.Client(), telemetry.KeyVia, string(who.Kind), telemetry.KeyRole, who.Role.String())
 	return r.Redirect(web.LocalPath(next))
 }
 
-func signOut(r *web.Request) error {
+func (d signIn) signOut(r *web.Request) error {
+	if who := r.Who(); who.SignedIn() {
+		d.record(r, &outboundv1.RecordSessionRequest{Kind: outboundv1.RecordSessionRequest_SIGNED_OUT, Name: who.Name, Method: string(who.Kind)})
+	}
 	r.SignOut()
 	r.Flash(web.Good, "You have signed out.")
 	return r.Redirect("/sign-in")

@@ -5,7 +5,9 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-func applianceFields() []string { return []string{"id", "displayName", "silentAfter", "etag"} }
+func applianceFields() []string {
+	return []string{"id", "displayName", "silentAfter", "maxEventsPerSecond", "maxBytesPerSecond", "etag"}
+}
 
 type appliancesPage struct {
 	Form       *web.Form

@@ -51,6 +51,7 @@ func Register(s *web.Site) error {
 	a.POST("/settings/tokens", rpc.RoleAdmin, addToken)
 	a.POST("/settings/tokens/{id}/delete", rpc.RoleAdmin, deleteToken)
 	a.GET("/settings/changes", showChanges)
+	a.Page("/settings/audit", rpc.RoleAdmin, showAudit)
 	a.POST("/settings/changes/roll-back", rpc.RoleAdmin, rollBack)
 	return nil
 }
