@@ -22,7 +22,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
 {{- define "outbound.streamReplicas" -}}
-{{- if .Values.nats.enabled -}}{{ .Values.nats.replicas }}{{- else -}}{{ .Values.nats.streamReplicas | default 3 }}{{- end -}}
+{{- if .Values.nats.enabled -}}{{ min 3 (int .Values.nats.replicas) }}{{- else -}}{{ .Values.nats.streamReplicas | default 3 }}{{- end -}}
 {{- end }}
 
 {{/* The names that services are reached by inside the cluster, which are never posted to. */}}
