@@ -1319,8 +1319,10 @@ type HttpRecipient struct {
 	// Format Format of the body. Default FORM.
 	Format *HttpRecipientFormatKind `json:"format,omitempty"`
 
-	// Headers Custom request headers, at most 32. Visible to anyone who can view the recipient: put secrets into `auth`. Names that
-	// Outbound or HTTP itself sets (Host, Content-Type, webhook-id, Authorization, …) are refused.
+	// Headers Custom request headers, at most 32. The values of those that are secret by name (Cookie, X-Api-Key, X-Auth-Token and the like) or
+	// are listed in `secretHeaders` are stored sealed and shown as `[redacted]`; a value that is sent back so, or empty, stays. The others
+	// are visible to anyone who can view the recipient. Names that Outbound or HTTP itself sets (Host, Content-Type, webhook-id,
+	// Authorization, …) are refused.
 	Headers *map[string]string `json:"headers,omitempty"`
 
 	// LegacyTls Whether to speak TLS as old servers need it: TLS 1.2 alone, and with its cipher suites that have RSA key exchange or CBC. What it
@@ -1343,6 +1345,9 @@ type HttpRecipient struct {
 	// RetryInterval Interval between attempts of a delivery, 0.1 s to 24 h. Default 30 s. A jitter of up to 10 % is added.
 	RetryInterval *string `json:"retryInterval,omitempty"`
 
+	// SecretHeaders Names of custom headers whose values are secrets, beside those that are by their names. Case-insensitive.
+	SecretHeaders *[]string `json:"secretHeaders,omitempty"`
+
 	// SendCustomFields Whether to include custom fields (defined under `/v1/custom-fields`). Default false.
 	SendCustomFields *bool `json:"sendCustomFields,omitempty"`
 
@@ -1363,7 +1368,8 @@ type HttpRecipient struct {
 	Timeout *string `json:"timeout,omitempty"`
 
 	// Url URL that events are POSTed to. The deployment decides which schemes and ports are allowed (`--url-policy`). At most 2,048
-	// characters, without user name, password and fragment.
+	// characters, without user name, password and fragment. Tokens in it, such as the parameter `token` or a long random part of the
+	// path, are shown as `[redacted]`; a URL that is sent back as it was shown keeps them.
 	Url string `json:"url"`
 }
 
@@ -1409,8 +1415,10 @@ type HttpRecipientPatch struct {
 	// Format Format of the body. Default FORM.
 	Format *HttpRecipientFormatKind `json:"format,omitempty"`
 
-	// Headers Custom request headers, at most 32. Visible to anyone who can view the recipient: put secrets into `auth`. Names that
-	// Outbound or HTTP itself sets (Host, Content-Type, webhook-id, Authorization, …) are refused.
+	// Headers Custom request headers, at most 32. The values of those that are secret by name (Cookie, X-Api-Key, X-Auth-Token and the like) or
+	// are listed in `secretHeaders` are stored sealed and shown as `[redacted]`; a value that is sent back so, or empty, stays. The others
+	// are visible to anyone who can view the recipient. Names that Outbound or HTTP itself sets (Host, Content-Type, webhook-id,
+	// Authorization, …) are refused.
 	Headers *map[string]string `json:"headers,omitempty"`
 
 	// LegacyTls Whether to speak TLS as old servers need it: TLS 1.2 alone, and with its cipher suites that have RSA key exchange or CBC. What it
@@ -1433,6 +1441,9 @@ type HttpRecipientPatch struct {
 	// RetryInterval Interval between attempts of a delivery, 0.1 s to 24 h. Default 30 s. A jitter of up to 10 % is added.
 	RetryInterval *string `json:"retryInterval,omitempty"`
 
+	// SecretHeaders Names of custom headers whose values are secrets, beside those that are by their names. Case-insensitive.
+	SecretHeaders *[]string `json:"secretHeaders,omitempty"`
+
 	// SendCustomFields Whether to include custom fields (defined under `/v1/custom-fields`). Default false.
 	SendCustomFields *bool `json:"sendCustomFields,omitempty"`
 
@@ -1453,7 +1464,8 @@ type HttpRecipientPatch struct {
 	Timeout *string `json:"timeout,omitempty"`
 
 	// Url URL that events are POSTed to. The deployment decides which schemes and ports are allowed (`--url-policy`). At most 2,048
-	// characters, without user name, password and fragment.
+	// characters, without user name, password and fragment. Tokens in it, such as the parameter `token` or a long random part of the
+	// path, are shown as `[redacted]`; a URL that is sent back as it was shown keeps them.
 	Url *string `json:"url,omitempty"`
 }
 

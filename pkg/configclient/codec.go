@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/outbound-events/outbound/pkg/event"
@@ -67,6 +68,10 @@ func decodeOverrides(in map[string]*outboundv1.MailText) map[string]recipient.Ma
 
 func decodeHTTP(r *recipient.Recipient, s *outboundv1.StoredRecipient, sealer *secret.Sealer) error {
 	h := s.GetRecipient().GetHttp()
+	if sealer == nil {
+		h, _ = proto.Clone(h).(*outboundv1.HttpRecipient)
+		Conceal(h)
+	}
 	r.Retry = decodeRetry(h)
 	if h.GetMaxInFlight() > 0 {
 		r.MaxInFlight = int(h.GetMaxInFlight())
@@ -80,7 +85,8 @@ func decodeHTTP(r *recipient.Recipient, s *outboundv1.StoredRecipient, sealer *s
 	}
 	r.HTTP = &recipient.HTTPTarget{
 		URL: h.GetUrl(), CAPEM: h.GetCaCertificatePem(), SendCustomFields: h.GetSendCustomFields(), Headers: h.GetHeaders(),
-		StopOnGone: h.GetStopOnGone(), LegacyTLS: h.GetLegacyTls(), SmallClientHello: h.GetSmallClientHello(),
+		SecretHeaders: h.GetSecretHeaders(),
+		StopOnGone:    h.GetStopOnGone(), LegacyTLS: h.GetLegacyTls(), SmallClientHello: h.GetSmallClientHello(),
 		Format: recipient.Form, Success: recipient.Status200, Timeout: duration(h.GetTimeout(), recipient.DefaultTimeout),
 	}
 	decodeBody(r.HTTP, h)
@@ -128,6 +134,11 @@ func decodeSecrets(r *recipient.Recipient, s *outboundv1.StoredRecipient, sealer
 	}
 	h := s.GetRecipient().GetHttp()
 	var err error
+	if sealer != nil {
+		if err := revealed(r.HTTP, s.GetSealedSecrets(), open); err != nil {
+			return err
+		}
+	}
 	if r.HTTP.Auth, err = decodeAuth(h.GetAuth(), open); err != nil {
 		return err
 	}

@@ -155,8 +155,10 @@ type HTTPTarget struct {
 	Success          Success
 	Timeout          time.Duration
 	Headers          map[string]string
-	Auth             Auth
-	SigningSecrets   []SigningSecret
+	// SecretHeaders are names of headers that are secrets, beside those that are by their names.
+	SecretHeaders  []string
+	Auth           Auth
+	SigningSecrets []SigningSecret
 	// StopOnGone has 410 end a delivery.
 	StopOnGone bool
 	// BodyTemplate is a Go template that writes the body instead of Format; empty: none.

@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
@@ -37,6 +35,12 @@ type Options struct {
 	// TraceOneIn keeps one in this many of the traces that begin here; 0 and 1 keep all. A trace begun elsewhere is kept as
 	// that side decided.
 	TraceOneIn int `yaml:"traceOneIn"`
+	// Metrics is the address of a listener that answers /metrics alone, host:port. Other listeners then don't. Port 0 picks one. Empty:
+	// /metrics is answered beside /healthz.
+	Metrics string `yaml:"metrics"`
+	// MetricsTokenFile holds the token that /metrics asks for, as a bearer. Empty: none; beside /healthz, /metrics is then answered on
+	// loopback alone.
+	MetricsTokenFile string `yaml:"metricsTokenFile"`
 
 	// Service is the process's name, e.g. http-sender.
 	Service string `yaml:"-"`
@@ -67,6 +71,9 @@ func (o Options) Validate() error {
 	if o.TraceOneIn < 0 {
 		f.Add("traceOneIn", "is %d: use 1 or more", o.TraceOneIn)
 	}
+	if err := checkMetricsAddress(o.Metrics); err != nil {
+		f.Add("metrics", "%v", err)
+	}
 	return f.Err()
 }
 
@@ -79,6 +86,7 @@ type Telemetry struct {
 	// Tracer makes spans. It is cheap without an endpoint: then spans have ids, for traceparent, and hold nothing.
 	Tracer trace.Tracer
 
+	scrape   *scrape
 	provider *sdktrace.TracerProvider
 	// exporter is nil without an endpoint.
 	exporter sdktrace.SpanExporter
@@ -98,8 +106,11 @@ func Setup(ctx context.Context, o Options) (*Telemetry, error) {
 		return nil, err
 	}
 	t := &Telemetry{Logger: logger, Registry: registry(o)}
-	if err := t.trace(ctx, o); err != nil {
+	if t.scrape, err = openScrape(o, t.prometheus()); err != nil {
 		return nil, err
+	}
+	if err := t.trace(ctx, o); err != nil {
+		return nil, errors.Join(err, t.scrape.close())
 	}
 	slog.SetDefault(logger)
 	otel.SetTracerProvider(t.tracers())
@@ -186,11 +197,6 @@ func registry(o Options) *prometheus.Registry {
 	return r
 }
 
-// MetricsHandler answers with all metrics in Prometheus's text format.
-func (t *Telemetry) MetricsHandler() http.Handler {
-	return promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{Registry: t.Registry, MaxRequestsInFlight: 4})
-}
-
 // shutdownTimeout bounds the sending of the last spans.
 const shutdownTimeout = 5 * time.Second
 
@@ -198,13 +204,14 @@ const shutdownTimeout = 5 * time.Second
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()
+	closed := t.closeScrape(ctx)
 	err := t.provider.Shutdown(ctx)
 	if err == nil {
-		return nil
+		return closed
 	}
 	if t.exporter != nil {
 		// The provider leaves an export that goes on trying behind; this ends it.
 		err = errors.Join(err, t.exporter.Shutdown(ctx))
 	}
-	return fmt.Errorf("send the last traces: %w", err)
+	return errors.Join(closed, fmt.Errorf("send the last traces: %w", err))
 }

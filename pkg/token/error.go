@@ -16,6 +16,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/outbound-events/outbound/pkg/egress"
+	"github.com/outbound-events/outbound/pkg/secret"
 )
 
 var (
@@ -220,11 +221,11 @@ func (s *Source) endpointError(said, refresh string) string {
 // echoes reports a text that shows a secret or a part of one, plain or as it was sent.
 func (s *Source) echoes(text, refresh string) bool {
 	text = strings.ToLower(text)
-	for _, secret := range s.secrets(refresh) {
-		secret = strings.ToLower(secret)
-		n := min(len(secret), maxEcho+1)
-		for i := 0; n > 0 && i+n <= len(secret); i++ {
-			if strings.Contains(text, secret[i:i+n]) {
+	for _, part := range s.secrets(refresh) {
+		part = strings.ToLower(part)
+		n := min(len(part), maxEcho+1)
+		for i := 0; n > 0 && i+n <= len(part); i++ {
+			if strings.Contains(text, part[i:i+n]) {
 				return true
 			}
 		}
@@ -234,10 +235,12 @@ func (s *Source) echoes(text, refresh string) bool {
 
 // secrets are what an endpoint was told and may repeat.
 func (s *Source) secrets(refresh string) []string {
-	id, secret := url.QueryEscape(s.o.ClientID), url.QueryEscape(s.o.ClientSecret)
-	all := []string{s.o.ClientSecret, secret, refresh, url.QueryEscape(refresh)}
+	id, escaped := url.QueryEscape(s.o.ClientID), url.QueryEscape(s.o.ClientSecret)
+	all := append(secret.Forms(s.o.ClientSecret), s.o.ClientSecret, refresh)
+	all = append(all, secret.Forms(refresh)...)
 	if s.o.ClientSecret != "" {
-		all = append(all, base64.StdEncoding.EncodeToString([]byte(id+":"+secret)))
+		all = append(all, base64.StdEncoding.EncodeToString([]byte(id+":"+escaped)),
+			base64.StdEncoding.EncodeToString([]byte(s.o.ClientID+":"+s.o.ClientSecret)))
 	}
 	if s.at != nil {
 		password, _ := s.at.User.Password()

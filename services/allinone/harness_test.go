@@ -162,7 +162,21 @@ type published struct {
 
 func (r *running) appliance(id string) credentials {
 	r.t.Helper()
-	return read[credentials](r.t, r.must("/v1/appliances", fmt.Sprintf(`{"id":%q}`, id)))
+	c := read[credentials](r.t, r.must("/v1/appliances", fmt.Sprintf(`{"id":%q}`, id)))
+	r.known(c.Token)
+	return c
+}
+
+// known waits until a token that has just been made is known: changes act within seconds.
+func (r *running) known(token string) {
+	r.t.Helper()
+	waittest.NoError(r.t, "a new token to be known", func() error {
+		code, answer, err := r.ask(http.MethodGet, "/v1/self", token, "")
+		if err != nil || code == http.StatusUnauthorized {
+			return fmt.Errorf("it is answered %d %s, %w", code, answer, err)
+		}
+		return nil
+	})
 }
 
 // recipient adds an HTTP recipient of the end of support sessions; more is further fields of it.

@@ -131,7 +131,11 @@ func (r *runtime) takeIn(ctx context.Context) (*ingest.Service, error) {
 
 // own are the addresses of this process, which are never posted to.
 func (r *runtime) own() []string {
-	return []string{r.http.Addr().String(), r.grpc.Addr().String(), r.broker.Addr()}
+	own := []string{r.http.Addr().String(), r.grpc.Addr().String(), r.broker.Addr()}
+	if metrics := r.telemetry.MetricsAddr(); metrics != "" {
+		own = append(own, metrics)
+	}
+	return own
 }
 
 // senders makes both senders, each with a connection of its own.

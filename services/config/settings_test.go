@@ -48,8 +48,8 @@ func TestRelayHasDefaultsAndKeepsItsPassword(t *testing.T) {
 	_, err = h.settings.UpdateSmtpSettings(h.ctx(),
 		&outboundv1.UpdateSmtpSettingsRequest{SmtpSettings: &outboundv1.SmtpSettings{Etag: got.GetEtag()}})
 	wantCode(t, err, codes.Aborted)
-	if p := set(&outboundv1.SmtpSettings{Encryption: outboundv1.SmtpSettings_Encryption_TLS}, "encryption"); p.GetPort() != 465 ||
-		!p.GetPasswordSet() {
+	if p := set(&outboundv1.SmtpSettings{Encryption: outboundv1.SmtpSettings_Encryption_TLS, Password: canaryRelay}, "encryption",
+		"password"); p.GetPort() != 465 || !p.GetPasswordSet() {
 		t.Errorf("with TLS the relay is %v", p)
 	}
 	if p := set(&outboundv1.SmtpSettings{Auth: outboundv1.SmtpSettings_Auth_NONE}, "auth"); p.GetPasswordSet() {

@@ -70,6 +70,7 @@ func (c *client) authorized(parent, ctx context.Context, header http.Header, bod
 		tokenFault(parent, err, "", o)
 		return nil
 	}
+	c.mask.add(token)
 	header.Set(headerAuthorization, "Bearer "+token)
 	resp := c.try(parent, ctx, header, body, o)
 	if resp == nil || resp.StatusCode != http.StatusUnauthorized {
@@ -82,6 +83,7 @@ func (c *client) authorized(parent, ctx context.Context, header http.Header, bod
 		tokenFault(parent, err, "the receiver refused the token (HTTP 401), and no new token could be obtained; ", o)
 		return nil
 	}
+	c.mask.add(token)
 	// What was sent may still be read by the transport.
 	header = header.Clone()
 	header.Set(headerAuthorization, "Bearer "+token)

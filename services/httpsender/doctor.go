@@ -55,6 +55,7 @@ func (s *Service) doctor(ctx context.Context, q control.DoctorQuestion) (report 
 	default:
 		report.Steps[len(report.Steps)-1].Detail += "; no request was sent, as none was requested"
 	}
+	s.send.client(r).mask.report(&report)
 	return report, nil
 }
 

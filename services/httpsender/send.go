@@ -65,6 +65,8 @@ type client struct {
 	request http.Request
 	// tokens are set if the recipient has OAuth 2.0.
 	tokens *token.Source
+	// mask hides the recipient's secrets in answers.
+	mask *answerMask
 	// fault, if set, is why no request can be made; every attempt ends with it.
 	fault  delivery.Fault
 	detail string
@@ -92,6 +94,7 @@ func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcom
 		return o
 	}
 	s.exchange(ctx, c, header, payload{data: body, lease: d.Lease}, &o)
+	c.mask.outcome(&o)
 	o.Took = time.Since(began)
 	return o
 }
@@ -308,7 +311,7 @@ func (c *client) olderThan(r *recipient.Recipient) bool {
 }
 
 func (s *sender) newClient(r *recipient.Recipient) *client {
-	c := &client{born: r.StartSequence, revision: r.Revision}
+	c := &client{born: r.StartSequence, revision: r.Revision, mask: newAnswerMask(r.HTTP)}
 	// The URL was checked when it was saved, but maybe under another policy.
 	if err := recipient.CheckURL(r.HTTP.URL, s.policy); err != nil {
 		c.fault, c.detail = delivery.FaultEgress, "the URL "+err.Error()

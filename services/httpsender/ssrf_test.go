@@ -116,7 +116,8 @@ func TestNoWayOfWritingAnAddressLeadsInside(t *testing.T) {
 			}
 		}
 	}
-	if n := connections.Load(); n != 0 || urls < 60 {
+	t.Logf("%d URLs made %d connections", urls, connections.Load())
+	if n := connections.Load(); n != 0 || urls < 99 {
 		t.Errorf("%d URLs made %d connections", urls, n)
 	}
 }

@@ -500,7 +500,8 @@ func (*Recipient_Email) isRecipient_Channel() {}
 type HttpRecipient struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// URL that events are POSTed to. The deployment decides which schemes and ports are allowed (`--url-policy`). At most 2,048
-	// characters, without user name, password and fragment.
+	// characters, without user name, password and fragment. Tokens in it, such as the parameter `token` or a long random part of the
+	// path, are shown as `[redacted]`; a URL that is sent back as it was shown keeps them.
 	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
 	// Root certificates (PEM) that verify this receiver instead of the system's. Only for this recipient. A certificate that is not a
 	// CA certificate is pinned: trusted if the receiver presents exactly it. PKCS#7 in PEM is read too. At most 64 KiB.
@@ -519,8 +520,10 @@ type HttpRecipient struct {
 	Format HttpRecipient_Format_Kind `protobuf:"varint,8,opt,name=format,proto3,enum=outbound.v1.HttpRecipient_Format_Kind" json:"format,omitempty"`
 	// Which responses count as delivered. Default HTTP_200.
 	Success HttpRecipient_Success_Rule `protobuf:"varint,9,opt,name=success,proto3,enum=outbound.v1.HttpRecipient_Success_Rule" json:"success,omitempty"`
-	// Custom request headers, at most 32. Visible to anyone who can view the recipient: put secrets into `auth`. Names that
-	// Outbound or HTTP itself sets (Host, Content-Type, webhook-id, Authorization, …) are refused.
+	// Custom request headers, at most 32. The values of those that are secret by name (Cookie, X-Api-Key, X-Auth-Token and the like) or
+	// are listed in `secretHeaders` are stored sealed and shown as `[redacted]`; a value that is sent back so, or empty, stays. The others
+	// are visible to anyone who can view the recipient. Names that Outbound or HTTP itself sets (Host, Content-Type, webhook-id,
+	// Authorization, …) are refused.
 	Headers map[string]string `protobuf:"bytes,10,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// How Outbound authenticates to the receiver. Default: no authentication.
 	Auth *HttpAuth `protobuf:"bytes,11,opt,name=auth,proto3" json:"auth,omitempty"`
@@ -555,8 +558,10 @@ type HttpRecipient struct {
 	// Whether to leave out post-quantum key exchange, for servers and devices on the way that do not take a ClientHello of more than one
 	// packet. What it weakens: whoever records the connection can read it with a future quantum computer. Default false.
 	SmallClientHello bool `protobuf:"varint,46,opt,name=small_client_hello,json=smallClientHello,proto3" json:"small_client_hello,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Names of custom headers whose values are secrets, beside those that are by their names. Case-insensitive.
+	SecretHeaders []string `protobuf:"bytes,50,rep,name=secret_headers,json=secretHeaders,proto3" json:"secret_headers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HttpRecipient) Reset() {
@@ -748,6 +753,13 @@ func (x *HttpRecipient) GetSmallClientHello() bool {
 		return x.SmallClientHello
 	}
 	return false
+}
+
+func (x *HttpRecipient) GetSecretHeaders() []string {
+	if x != nil {
+		return x.SecretHeaders
+	}
+	return nil
 }
 
 // Details of a certificate.
@@ -2000,7 +2012,7 @@ const file_outbound_v1_recipient_proto_rawDesc = "" +
 	"\x11recipient.channel\x12\x18set either http or email\x1a!has(this.http) || has(this.email)B\t\n" +
 	"\achannelB\n" +
 	"\n" +
-	"\b_enabled\"\xb9\r\n" +
+	"\b_enabled\"\x95\x0e\n" +
 	"\rHttpRecipient\x12\x1f\n" +
 	"\x03url\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x80\x10R\x03url\x127\n" +
 	"\x12ca_certificate_pem\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x10caCertificatePem\x12,\n" +
@@ -2028,7 +2040,8 @@ const file_outbound_v1_recipient_proto_rawDesc = "" +
 	"\fcontent_type\x18( \x01(\tB\x18\xbaH\x15r\x13\x18\xc8\x012\x0e^[\\x20-\\x7e]*$R\vcontentType\x12\x1d\n" +
 	"\n" +
 	"legacy_tls\x18- \x01(\bR\tlegacyTls\x12,\n" +
-	"\x12small_client_hello\x18. \x01(\bR\x10smallClientHello\x1aM\n" +
+	"\x12small_client_hello\x18. \x01(\bR\x10smallClientHello\x12Z\n" +
+	"\x0esecret_headers\x182 \x03(\tB3\xbaH0\x92\x01-\x10 \x18\x01\"'r%2#^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$R\rsecretHeaders\x1aM\n" +
 	"\x06Format\"C\n" +
 	"\x04Kind\x12\x16\n" +
 	"\x12FORMAT_UNSPECIFIED\x10\x00\x12\b\n" +

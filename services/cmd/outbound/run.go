@@ -47,6 +47,7 @@ Options are read from the file, then from the environment (e.g. OUTBOUND_URL_POL
 	f.StringVar(&flags.HTTP, "http", d.HTTP, "listen address of the REST API and the console; port 0 picks a free port")
 	f.StringVar(&flags.GRPC, "grpc", d.GRPC, "listen address of the gRPC API; port 0 picks a free port")
 	f.StringVar(&flags.NATS, "nats", d.NATS, "listen address for appliances (NATS); port 0 picks a free port")
+	f.StringVar(&flags.Telemetry.Metrics, "metrics", "", "separate listen address of /metrics; empty: beside the REST API, on loopback only")
 	f.StringVar(&file, "options", os.Getenv("OUTBOUND_OPTIONS"), "options file (YAML)")
 	f.StringVar((*string)(&flags.URLPolicy), "url-policy", string(d.URLPolicy), "URLs allowed for HTTP recipients: https, https-443 or any")
 	f.StringArrayVar(&flags.AllowEgress, "allow-egress", nil,
@@ -69,6 +70,7 @@ func load(set *pflag.FlagSet, flags allinone.Options, file string) (allinone.Opt
 		"url-policy":   func() { o.URLPolicy = flags.URLPolicy },
 		"allow-egress": func() { o.AllowEgress = flags.AllowEgress },
 		"sync":         func() { o.Sync = flags.Sync },
+		"metrics":      func() { o.Telemetry.Metrics = flags.Telemetry.Metrics },
 	} {
 		if set.Changed(name) {
 			put()

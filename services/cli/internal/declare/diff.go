@@ -11,6 +11,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/outbound-events/outbound/pkg/configclient"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/cli/internal/output"
 	"github.com/outbound-events/outbound/services/cli/internal/resource"
 )
@@ -33,7 +35,13 @@ type comparison struct {
 	secrets bool
 }
 
+// changes returns the fields that differ. The server wants secrets again with another address that they are sent to, so the declared ones
+// are written then.
 func (c comparison) changes() []change {
+	c.secrets = c.secrets || moves(c.want.ProtoReflect(), c.have.ProtoReflect(), c.mask)
+	if !c.secrets {
+		keepsConcealed(c.want, c.have)
+	}
 	var out []change
 	for _, path := range c.mask {
 		w, h := c.want.ProtoReflect(), c.have.ProtoReflect()
@@ -130,6 +138,12 @@ func text(fd protoreflect.FieldDescriptor, m protoreflect.Message) string {
 	case fd.HasPresence():
 		return "(none)"
 	}
+	if h, ok := m.Interface().(*outboundv1.HttpRecipient); ok {
+		// Which headers are secrets is said beside them.
+		shown, _ := proto.Clone(h).(*outboundv1.HttpRecipient)
+		configclient.Conceal(shown)
+		m = shown.ProtoReflect()
+	}
 	only := m.New()
 	only.Set(fd, m.Get(fd))
 	copied := proto.Clone(only.Interface())
@@ -147,6 +161,9 @@ func text(fd protoreflect.FieldDescriptor, m protoreflect.Message) string {
 
 // redact hides secrets and removes the fields that only the server sets.
 func redact(m protoreflect.Message) {
+	if h, ok := m.Interface().(*outboundv1.HttpRecipient); ok {
+		configclient.Conceal(h)
+	}
 	fields := m.Descriptor().Fields()
 	for i := range fields.Len() {
 		fd := fields.Get(i)

@@ -17,6 +17,7 @@ func recipientFields() []command.FieldFlag {
 			"for old receivers: TLS 1.2 alone, with RSA key exchange and CBC; weakens the connection (no forward secrecy)"),
 		command.BoolFlag("small-client-hello", "http.smallClientHello",
 			"no post-quantum key exchange, for receivers and devices on the way that drop large ClientHellos"),
+		command.ListFlag("secret-header", "http.secretHeaders", "name of a custom header whose value is a secret; may be repeated"),
 		command.BoolFlag("send-custom-fields", "http.sendCustomFields", "include custom fields"),
 		command.DurationFlag("retry-interval", "http.retryInterval", "interval between attempts (default 30s)"),
 		command.DurationFlag("retry-duration", "http.retryDuration", "how long a delivery is retried (default 24h)"),

@@ -13,6 +13,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/config/internal/concealed"
 	"github.com/outbound-events/outbound/services/config/internal/settings"
 	"github.com/outbound-events/outbound/services/config/internal/store"
 	"github.com/outbound-events/outbound/services/config/internal/validation"
@@ -125,6 +126,8 @@ func checkHTTP(v *validation.Violations, r *outboundv1.Recipient, f checkInput) 
 	}
 	checkAuth(v, r, f, seen)
 	checkSigning(v, h, f)
+	checkMoved(v, h, f)
+	concealed.Check(v, h, f.old)
 	v.Addresses("http.contact.addresses", h.GetContact().GetAddresses())
 }
 

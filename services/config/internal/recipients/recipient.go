@@ -87,7 +87,7 @@ func New(d Deps) *Recipients {
 
 // visible returns a recipient as callers see it.
 func visible(r store.Recipient, now time.Time) *outboundv1.Recipient {
-	out, _ := proto.Clone(r.GetRecipient()).(*outboundv1.Recipient)
+	out := visibleCopy(r.GetRecipient())
 	out.Etag, out.Warnings = r.Etag(), warnings(out, now)
 	if h := out.GetHttp(); h != nil {
 		h.CaCertificates = certificates.Describe(h.GetCaCertificatePem())
@@ -119,7 +119,7 @@ func (s *Recipients) UpdateRecipient(ctx context.Context, q *outboundv1.UpdateRe
 	var shown sealedSecrets
 	elsewhere := false
 	next := func(old store.Recipient, now time.Time) (*outboundv1.StoredRecipient, error) {
-		next, _ := proto.Clone(old.GetRecipient()).(*outboundv1.Recipient)
+		next := visibleCopy(old.GetRecipient())
 		faults := validation.Merge(next, in, q.GetUpdateMask())
 		if err := faults.Err(); err != nil {
 			return nil, err

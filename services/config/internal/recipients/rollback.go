@@ -63,7 +63,7 @@ func (s *Recipients) restored(ctx context.Context, old, past store.Recipient, no
 		return nil, rpc.FailedPrecondition(otherChannel,
 			fmt.Sprintf("recipient %s had another channel at that revision: delete it first, or create another recipient", past.ID()))
 	}
-	next, _ := proto.Clone(past.GetRecipient()).(*outboundv1.Recipient)
+	next := visibleCopy(past.GetRecipient())
 	next.CreateTime, next.UpdateTime = old.GetRecipient().GetCreateTime(), timestamppb.New(now)
 	if err := s.checker.check(ctx, next, past.StoredRecipient, now); err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func (s *Recipients) restored(ctx context.Context, old, past store.Recipient, no
 // recreate creates a deleted recipient in an earlier state. It gets events from now on.
 func (s *Recipients) recreate(ctx context.Context, to Past) (uint64, error) {
 	now := s.bus.Stamp(ctx)
-	r, _ := proto.Clone(to.State.GetRecipient()).(*outboundv1.Recipient)
+	r := visibleCopy(to.State.GetRecipient())
 	r.CreateTime, r.UpdateTime = timestamppb.New(now), timestamppb.New(now)
 	if err := s.checker.check(ctx, r, to.State.StoredRecipient, now); err != nil {
 		return 0, err

@@ -2,14 +2,25 @@ package recipients
 
 import (
 	"maps"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	"github.com/outbound-events/outbound/pkg/secret"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/config/internal/concealed"
+	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
+
+// visibleCopy returns a recipient as it is shown, with its concealed parts, so that a change that does not name them keeps them.
+func visibleCopy(r *outboundv1.Recipient) *outboundv1.Recipient {
+	out, _ := proto.Clone(r).(*outboundv1.Recipient)
+	configclient.Conceal(out.GetHttp())
+	return out
+}
 
 // sealedSecrets are the secrets of a recipient after a change.
 type sealedSecrets struct {
@@ -52,6 +63,15 @@ func sealSecrets(sealer *secret.Sealer, r *outboundv1.Recipient, old *outboundv1
 	if err != nil {
 		return c, err
 	}
+	if r.GetHttp() != nil {
+		err = concealed.Seal(r.GetHttp(), old, func(plain, path string) error {
+			_, err := keep(&plain, path)
+			return err
+		})
+	}
+	if err != nil {
+		return c, err
+	}
 	return c, c.sealSigning(r, old, now, keep)
 }
 
@@ -71,4 +91,37 @@ func (c sealedSecrets) stored(r *outboundv1.Recipient, old *outboundv1.StoredRec
 	out.Recipient, out.SealedSecrets = r, maps.Clone(c.sealed)
 	out.Revision++
 	return out
+}
+
+// checkMoved adds the stored secrets that a change would send to another host, scheme or port. A roll back is exempt: it restores secrets
+// with the address that they were stored for, and so compares with that state.
+func checkMoved(v *validation.Violations, h *outboundv1.HttpRecipient, f checkInput) {
+	before := f.old.GetRecipient().GetHttp()
+	if before == nil {
+		return
+	}
+	for _, x := range []struct {
+		was, is, field string
+		to             proto.Message
+	}{
+		// A token is sent to the URL, and what it is obtained with is worth as much.
+		{before.GetUrl(), h.GetUrl(), "http", h},
+		{before.GetAuth().GetOauth2().GetTokenUrl(), h.GetAuth().GetOauth2().GetTokenUrl(), "http.auth.oauth2", h.GetAuth().GetOauth2()},
+	} {
+		from, to := validation.Origin(x.was), validation.Origin(x.is)
+		if x.was == "" || x.is == "" || from == to {
+			continue
+		}
+		v.SaidAgain(x.to.ProtoReflect(), x.field, validation.Moved{From: from, To: to, Stored: func(path string) bool {
+			return len(f.old.GetSealedSecrets()[sealedPath(path)]) > 0
+		}})
+	}
+}
+
+// sealedPath is where the secret of a field is sealed.
+func sealedPath(field string) string {
+	if rest, ok := strings.CutPrefix(field, "http.signingSecrets["); ok {
+		return credential.SigningSecretPath(strings.TrimSuffix(rest, "].secret"))
+	}
+	return field
 }

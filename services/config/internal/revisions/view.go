@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/config/internal/store"
@@ -41,7 +42,9 @@ func revisionViewOf(b *store.KV, c bus.Change) (revisionView, error) {
 		if err != nil {
 			return revisionView{}, err
 		}
-		out, err := newRevisionView(r.GetRecipient(), secretsOfRecipient(r.StoredRecipient))
+		shown, _ := proto.Clone(r.GetRecipient()).(*outboundv1.Recipient)
+		configclient.Conceal(shown.GetHttp())
+		out, err := newRevisionView(shown, secretsOfRecipient(r.StoredRecipient))
 		out.gone = r.Deleting()
 		return out, err
 	}
@@ -58,6 +61,9 @@ func secretsOfRecipient(r *outboundv1.StoredRecipient) map[string][]byte {
 	for path, sealed := range r.GetSealedSecrets() {
 		if id, ok := strings.CutPrefix(path, credential.SigningSecretPath("")); ok {
 			path = "http.signingSecrets[" + id + "].secret"
+		}
+		if name, ok := strings.CutPrefix(path, credential.SecretHeaderPath("")); ok {
+			path = fmt.Sprintf("http.headers[%q]", name)
 		}
 		out[path] = sealed
 	}

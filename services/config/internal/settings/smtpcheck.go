@@ -3,10 +3,14 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/recipient/credential"
@@ -21,9 +25,43 @@ type relayChange struct {
 	now          time.Time
 }
 
-// hostChanged reports whether the relay has another host, to which no stored secret may be sent.
-func (c relayChange) hostChanged() bool {
-	return c.next.GetHost() != "" && !strings.EqualFold(c.next.GetHost(), c.before.GetHost())
+// stays reports whether a stored secret stays if it is not given again.
+func (c relayChange) stays(field string) bool {
+	if field == "password" && (!signsIn(c.next) || c.next.GetOauth2() != nil) {
+		return false
+	}
+	return c.stored["smtp."+field]
+}
+
+// checkMoved adds the stored secrets that a change would send to another relay, to the same without encryption, or to another token
+// endpoint. Tokens are sent to the relay, and what they are obtained with is worth as much.
+func checkMoved(v *validation.Violations, c relayChange) {
+	from, to := relayAddress(c.before), relayAddress(c.next)
+	if c.next.GetHost() != "" && from != to {
+		v.SaidAgain(c.next.ProtoReflect(), "", validation.Moved{From: from, To: to, Stored: c.stays})
+	}
+	from, to = validation.Origin(c.before.GetOauth2().GetTokenUrl()), validation.Origin(c.next.GetOauth2().GetTokenUrl())
+	if c.next.GetOauth2() != nil && from != to {
+		v.SaidAgain(c.next.GetOauth2().ProtoReflect(), "oauth2", validation.Moved{From: from, To: to, Stored: c.stays})
+	}
+}
+
+// relayAddress is the host and port of a relay, as people read them, and whether the way to it is not encrypted.
+func relayAddress(p *outboundv1.SmtpSettings) string {
+	filled, _ := proto.Clone(p).(*outboundv1.SmtpSettings)
+	fillSMTP(filled)
+	if filled.GetHost() == "" {
+		return "no relay"
+	}
+	host, err := recipient.Host(filled.GetHost())
+	if err != nil {
+		host = filled.GetHost()
+	}
+	out := net.JoinHostPort(host, strconv.Itoa(int(filled.GetPort())))
+	if filled.GetEncryption() == outboundv1.SmtpSettings_Encryption_NONE {
+		out += " without encryption"
+	}
+	return out
 }
 
 // checkSMTP adds what is wrong with the relay's settings, beyond the rules of the contract.
@@ -53,6 +91,7 @@ func checkSMTP(v *validation.Violations, c relayChange) {
 	}
 	checkSignIn(v, c)
 	checkRelayOAuth2(v, c)
+	checkMoved(v, c)
 }
 
 // checkSignIn adds what prevents signing in to the relay.
@@ -79,14 +118,12 @@ func checkSignIn(v *validation.Violations, c relayChange) {
 		v.Add("password", validation.Missing, "is empty and none is stored: set an access token, or set oauth2 to obtain tokens automatically")
 	case !stored:
 		v.Add("password", validation.Missing, "is empty and none is stored: set it, or set auth to NONE")
-	case c.hostChanged():
-		v.Add("password", validation.Missing, "is stored for another host: enter it again to confirm that it may be sent to the new host")
 	}
 }
 
 // checkRelayOAuth2 adds what prevents obtaining tokens for the relay.
 func checkRelayOAuth2(v *validation.Violations, c relayChange) {
-	o, before := c.next.GetOauth2(), c.before.GetOauth2()
+	o := c.next.GetOauth2()
 	if o == nil {
 		return
 	}
@@ -96,17 +133,6 @@ func checkRelayOAuth2(v *validation.Violations, c relayChange) {
 	}
 	v.Check("oauth2.tokenUrl", checkTokenURL(o.GetTokenUrl()))
 	v.TokenRequest("oauth2", o.GetScopes(), o.GetParameters())
-	// Tokens are sent to the relay, and the secrets to the token endpoint. Stored secrets must not be sent to another host unless the
-	// caller sets them again.
-	moved := c.hostChanged() || urlOrigin(o.GetTokenUrl()) != urlOrigin(before.GetTokenUrl())
-	for _, x := range []struct{ field, path, given string }{
-		{"oauth2.clientSecret", credential.SecretRelayClient, o.GetClientSecret()},
-		{"oauth2.refreshToken", credential.SecretRelayRefresh, o.GetRefreshToken()},
-	} {
-		if moved && x.given == "" && c.stored[x.path] {
-			v.Add(x.field, validation.Missing, "is stored for another host: enter it again to confirm that it may be sent to the new host")
-		}
-	}
 	secret := o.GetClientSecret() != "" || c.stored[credential.SecretRelayClient]
 	refresh := o.GetRefreshToken() != "" || c.stored[credential.SecretRelayRefresh]
 	if !secret && !refresh {
@@ -135,13 +161,4 @@ func checkTokenURL(raw string) error {
 func loopback(host string) bool {
 	a, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && a.IsLoopback()
-}
-
-// urlOrigin returns the scheme, host and port of a URL.
-func urlOrigin(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return raw
-	}
-	return strings.ToLower(u.Scheme + "://" + u.Host)
 }

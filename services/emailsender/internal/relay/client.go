@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/wneessen/go-mail/smtp"
+
+	"github.com/outbound-events/outbound/pkg/secret"
 )
 
 // client speaks SMTP (RFC 5321) on a connection. Keywords are read in any case (RFC 5321 2.4), and replies as leniently as they can be
@@ -18,12 +20,14 @@ import (
 type client struct {
 	in  *bufio.Reader
 	out *bufio.Writer
+	// hide masks what we sign in with in replies, which may repeat it.
+	hide *secret.Masker
 	// offers are the keywords of the reply to EHLO in upper case, each with its parameters; nil after HELO.
 	offers map[string][]string
 }
 
-func newClient(c io.ReadWriter) *client {
-	return &client{in: bufio.NewReader(c), out: bufio.NewWriter(c)}
+func newClient(c io.ReadWriter, hide *secret.Masker) *client {
+	return &client{in: bufio.NewReader(c), out: bufio.NewWriter(c), hide: hide}
 }
 
 // textError is a line of the relay where a reply was due.
@@ -47,24 +51,31 @@ func (c *client) reply() (code int, text string, err error) {
 		raw, err := c.in.ReadString('\n')
 		if err != nil {
 			if raw != "" && errors.Is(err, io.EOF) {
-				err = &textError{raw}
+				err = &textError{string(c.hide.MaskCut([]byte(raw)))}
 			}
 			return 0, "", err
 		}
 		line := strings.TrimRight(raw, "\r\n")
 		read, rest, more, ok := codeLine(line)
 		if !ok && len(lines) == 0 {
-			return 0, "", &textError{line}
+			return 0, "", &textError{c.hide.Mask(line)}
 		}
 		if !ok {
 			rest, more = line, true // a line without code in the middle of a reply
 		}
 		lines = append(lines, rest)
 		if !more {
-			return read, strings.Join(lines, "\n"), nil
+			text = strings.Join(lines, "\n")
+			if read != codeChallenge {
+				text = c.hide.Mask(text)
+			}
+			return read, text, nil
 		}
 	}
 }
+
+// codeChallenge is the reply that asks for the next step of signing in (RFC 4954, 4). It is for us alone.
+const codeChallenge = 334
 
 // codeLine takes a line of a reply apart. The last line of a reply may have no text, and then no space either (RFC 5321 4.2).
 func codeLine(line string) (code int, text string, more, ok bool) {
@@ -192,7 +203,7 @@ func (c *client) auth(how smtp.Auth, server *smtp.ServerInfo) error {
 			return err
 		case code/100 == 2:
 			return nil
-		case code != 334:
+		case code != codeChallenge:
 			return &textproto.Error{Code: code, Msg: text}
 		}
 		challenge, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))

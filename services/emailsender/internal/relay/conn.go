@@ -10,6 +10,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/delivery/lease"
+	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/settings"
 )
 
@@ -126,7 +127,7 @@ func (c *session) open(ctx context.Context, conf *tls.Config) *Failure {
 		}
 		line = encrypted
 	}
-	c.client = newClient(line)
+	c.client = newClient(line, c.hide())
 	banner := func() error {
 		_, err := c.client.expect(2)
 		return err
@@ -143,6 +144,12 @@ func (c *session) open(ctx context.Context, conf *tls.Config) *Failure {
 		}
 	}
 	return c.signIn(ctx)
+}
+
+// hide masks the secrets of the relay, and what signs in, in what the relay says.
+func (c *session) hide() *secret.Masker {
+	o := c.relay.OAuth2
+	return secret.NewMasker(c.secret, c.relay.Password, o.ClientSecret, o.RefreshToken)
 }
 
 func (c *session) hello(ctx context.Context) error {
@@ -181,7 +188,7 @@ func (c *session) startTLS(ctx context.Context, conf *tls.Config) *Failure {
 	if f != nil {
 		return f
 	}
-	c.client = newClient(encrypted)
+	c.client = newClient(encrypted, c.hide())
 	if err := c.hello(ctx); err != nil {
 		return failed(ctx, StepHello, err)
 	}

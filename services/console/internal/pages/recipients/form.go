@@ -18,7 +18,7 @@ func httpFields() []string {
 	return []string{
 		"http.url", "http.caCertificatePem", "http.sendCustomFields", "http.retryInterval", "http.retryDuration", "http.format", "http.success",
 		"http.maxInFlight", "http.order", "http.timeout", "http.stopOnGone", "http.bodyTemplate", "http.bodyContentType", "http.contentType",
-		"http.legacyTls", "http.smallClientHello",
+		"http.legacyTls", "http.smallClientHello", "http.secretHeaders",
 		"http.contact.addresses", "http.contact.alertAfter", "http.contact.resendEvery", "http.rateLimit.limit", "http.rateLimit.period",
 	}
 }
