@@ -14,12 +14,15 @@ TEST_ARGS ?=
 JOBS ?= $(shell echo $$(($$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 2)))
 # How often test-busy and test-onecore run everything, and powerloss loses the power.
 N ?= 1
+# How long each fuzz target runs, and which do: a regular expression; empty: all.
+FUZZTIME ?= 10s
+FUZZ ?=
 # The modules of the workspace.
 MODULES := proto pkg services e2e
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/outbound-events/outbound/pkg/process.version=$(VERSION)
 
-.PHONY: help demo test test-busy test-onecore powerloss check bench ledger ledger-mutations build generate verify golden screenshots fmt lint vet secrets clean axe receivers
+.PHONY: help demo test test-busy test-onecore powerloss check vulnerabilities sbom fuzz bench ledger ledger-mutations build generate verify golden screenshots fmt lint vet secrets clean axe receivers
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,11 +49,23 @@ powerloss: ## lose the power of a disk N times under load and count what was acc
 	@tools/needs.sh gcc
 	OUTBOUND_TEST_POWER_LOSSES=$(N) go test ./e2e -count=1 -timeout 90m -v -run SurvivesALossOfPower
 
-check: ## all that must hold before a change lands: verify, vet, lint, test
+check: ## all that must hold before a change lands: verify, vet, lint, vulnerabilities, test
 	@$(MAKE) verify
 	@$(MAKE) vet
 	@$(MAKE) lint
+	@$(MAKE) vulnerabilities
 	@$(MAKE) test
+
+vulnerabilities: .bin/govulncheck ## look for known vulnerabilities in what is called; says so where their data can't be had
+	@mkdir -p .build
+	@tools/needs.sh curl
+	@tools/vulnerabilities.sh $(MODULES)
+
+sbom: build .bin/govulncheck ## write a bill of materials (CycloneDX) of each binary into sbom/
+	@tools/sbom.sh $(VERSION)
+
+fuzz: ## run every fuzz target for a while, e.g. make fuzz FUZZTIME=5m FUZZ=Decode
+	@tools/fuzz.sh $(FUZZTIME) $(FUZZ)
 
 bench: ## measure delivery, latency and start next to a baseline
 	go run ./e2e/bench $(BENCH_ARGS)
@@ -110,7 +125,7 @@ secrets: ## make the secrets docker-compose.yml needs, those that are missing, i
 	@deploy/make-secrets.sh
 
 clean: ## remove what was built
-	rm -rf bin .build .data
+	rm -rf bin sbom .build .data
 
 # What the browser tests check accessibility with.
 axe: e2e/browser/axe/node_modules/axe-core/axe.min.js
@@ -140,6 +155,10 @@ docs/examples/javascript/node_modules/svix/package.json: docs/examples/javascrip
 
 .bin/oapi-codegen: tools/client/go.mod tools/client/go.sum
 	cd tools/client && CGO_ENABLED=0 GOWORK=off GOBIN=$(CURDIR)/.bin go install tool
+	@touch $@
+
+.bin/govulncheck: tools/supply/go.mod tools/supply/go.sum
+	cd tools/supply && CGO_ENABLED=0 GOWORK=off GOBIN=$(CURDIR)/.bin go install tool
 	@touch $@
 
 .bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum

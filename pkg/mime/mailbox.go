@@ -32,7 +32,9 @@ func Mailbox(address string) (string, error) {
 	local, domain, _ := strings.Cut(address, "@")
 	if !ascii(domain) {
 		var err error
-		if domain, err = idna.Lookup.ToASCII(domain); err != nil {
+		domain, err = idna.Lookup.ToASCII(domain)
+		// Characters that IDNA leaves out, e.g. a soft hyphen, may have been all that there was of a label.
+		if a, wrong := netmail.ParseAddress("a@" + domain); err != nil || wrong != nil || a.Address != "a@"+domain {
 			return "", errors.New("an address has no usable domain")
 		}
 	}
