@@ -22,7 +22,7 @@ MODULES := proto pkg services e2e
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/outbound-events/outbound/pkg/process.version=$(VERSION)
 
-.PHONY: help demo test test-busy test-onecore powerloss check vulnerabilities sbom fuzz bench ledger ledger-mutations build generate verify golden screenshots fmt lint vet secrets clean axe receivers
+.PHONY: help demo test test-busy test-onecore powerloss check vulnerabilities sbom fuzz bench soak ledger ledger-mutations build generate verify golden screenshots fmt lint vet secrets clean axe receivers
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ fuzz: ## run every fuzz target for a while, e.g. make fuzz FUZZTIME=5m FUZZ=Deco
 
 bench: ## measure delivery, latency and start next to a baseline
 	go run ./e2e/bench $(BENCH_ARGS)
+
+soak: ## run at 70 % of the maximum and show that memory, goroutines and descriptors stay the same, e.g. make soak MINUTES=30
+	go run ./e2e/bench -rows soak -minutes $(MINUTES) $(BENCH_ARGS)
 
 # The ledger. SEED=0 takes a random one, FROM=<git ref> also goes to that version and back. LEDGER_ARGS e.g. -long, or
 # LEDGER_ARGS='-shapes allinone -faults "disk full"'.

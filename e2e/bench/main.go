@@ -28,6 +28,9 @@ type settings struct {
 	backlog int
 	sizes   []int
 	window  time.Duration
+	// soakTime is how long a soak is, syncDelay how much longer a sync takes on the slow disk, plots the folder for charts.
+	soakTime, syncDelay time.Duration
+	plots               string
 }
 
 func main() { os.Exit(run()) }
@@ -43,13 +46,17 @@ func run() int {
 	flag.IntVar(&s.backlog, "drain", 100_000, "events of the drain row's backlog")
 	flag.StringVar(&sizes, "sizes", "1,10,100,1000", "numbers of recipients of the scale row")
 	flag.DurationVar(&s.window, "window", time.Minute, "how long the scale row looks at an idle system, and at one at a steady pace")
-	flag.StringVar(&rows, "rows", "delivery,latency,start,intake,isolation,expiry,limit,search,console,scale,drain,senders", "rows to measure")
+	flag.DurationVar(&s.syncDelay, "slow", 10*time.Millisecond, "how much longer a sync to disk takes in the slow row")
+	minutes := flag.Float64("minutes", 30, "minutes of the soak row")
+	flag.StringVar(&s.plots, "plots", "", "also draw growth curves of the scale and soak rows, as SVG files in this folder")
+	flag.StringVar(&rows, "rows", "delivery,latency,slow,start,intake,isolation,expiry,limit,search,console,scale,drain,senders",
+		"rows to measure; soak is measured only if it is named")
 	flag.StringVar(&s.out, "out", "", "also write the table to this file")
 	flag.Parse()
 	if *receive {
 		return receiver()
 	}
-	s.rows = strings.Split(rows, ",")
+	s.rows, s.soakTime = strings.Split(rows, ","), time.Duration(*minutes*float64(time.Minute))
 	for _, size := range strings.Split(sizes, ",") {
 		n, err := strconv.Atoi(size)
 		if err != nil || n < 1 || n > scaleMost {
@@ -97,6 +104,7 @@ func measure(s settings) (string, error) {
 		{"isolation", (*bench).isolation},
 		{"expiry", (*bench).expiry}, {"limit", (*bench).limit}, {"search", (*bench).search}, {"console", (*bench).console},
 		{"scale", (*bench).scale}, {"drain", (*bench).drains}, {"senders", (*bench).senders},
+		{"slow", (*bench).slow}, {"soak", (*bench).soak},
 	} {
 		if !slices.Contains(s.rows, m.name) {
 			continue

@@ -10,8 +10,9 @@ import (
 
 const (
 	// scaleMost is how many recipients the scale row can have: each wants one type of one appliance.
-	scaleMost = 1000
-	// scaleAppliances is how many appliances there are at every size, so that only the recipients differ.
+	scaleMost = 5000
+	// scaleAppliances is how many appliances there are at every size up to 1,000, so that only the recipients differ. Above that each has
+	// as many recipients as with 1,000.
 	scaleAppliances = 100
 	// scaleRate is how many events a second are published at the steady pace.
 	scaleRate = 200
@@ -43,6 +44,7 @@ func (b *bench) scale() []row {
 	for _, n := range b.sizes {
 		b.scope(func() { sizes = append(sizes, b.size(n)) })
 	}
+	b.plotSizes(sizes)
 	const grows = "growth shown"
 	var idle, steady, full []row
 	first := sizes[0]
@@ -96,7 +98,7 @@ type crowd struct {
 // newCrowd starts a system with a number of recipients, of which each wants one type of event of one appliance.
 func newCrowd(b *bench, recipients int) *crowd {
 	c := &crowd{b: b, s: newSite(b), h: harness.StartIn(b, harness.AllInOne, b.TempDir(), "always"), recipients: recipients}
-	for i := range scaleAppliances {
+	for i := range max(scaleAppliances, recipients*scaleAppliances/1000) {
 		c.from = append(c.from, c.h.AddAppliance(b, fmt.Sprint("site-", i)))
 	}
 	b.recipients(c.h, recipients, func(i int) harness.Object {

@@ -93,6 +93,9 @@ type RemovedError = wire.RemovedError
 // Connect connects to a broker. See Options.
 func Connect(ctx context.Context, o Options) (*Conn, error) { return wire.Connect(ctx, o) }
 
+// Unanswered are the errors that say that the broker does not answer now. The same call may succeed later.
+func Unanswered() []error { return wire.Unanswered() }
+
 // DefaultStreamOptions are the bounds that hold if none are given.
 func DefaultStreamOptions() StreamOptions { return wire.DefaultStreamOptions() }
 

@@ -135,6 +135,16 @@ type Row struct {
 	Text string
 }
 
+// BrokerAway are the rows of errors that say that the broker does not answer now: while it is away or elects a leader, and while its
+// store is opened again. The call can be repeated.
+func BrokerAway(errs []error) []Row {
+	rows := make([]Row, 0, len(errs))
+	for _, err := range errs {
+		rows = append(rows, Row{Is: err, Code: codes.Unavailable, Text: "the broker does not respond at the moment: try again"})
+	}
+	return rows
+}
+
 // toStatus is the one table from errors to statuses: what holds a status already, then the service's rows, then those that
 // hold everywhere. known is false for an error that is in none; the caller then learns no more than that it is internal.
 func toStatus(err error, rows []Row) (s *status.Status, known bool) {
@@ -156,6 +166,9 @@ func toStatus(err error, rows []Row) (s *status.Status, known bool) {
 		text := r.Text
 		if text == "" {
 			text = err.Error()
+		}
+		if r.Code == codes.Unavailable {
+			return status.Convert(Unavailable(text)), true
 		}
 		return status.New(r.Code, text), true
 	}

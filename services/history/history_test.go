@@ -141,7 +141,7 @@ func (h *fixture) start(o history.Options) *history.Service {
 
 func serve(t testing.TB, tokens rpc.Tokens, token string, register func(*grpc.Server)) *grpc.ClientConn {
 	t.Helper()
-	server := rpc.NewServer(rpc.ServerOptions{Authenticator: tokens})
+	server := rpc.NewServer(rpc.ServerOptions{Authenticator: tokens, Errors: rpc.BrokerAway(bus.Unanswered())})
 	register(server)
 	local := rpc.InProcess(server)
 	conn, err := local.Dial(token)

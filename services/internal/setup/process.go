@@ -209,7 +209,7 @@ func (p *Process) Serve(s Server, o rpc.ServerOptions, register func(grpc.Servic
 	}
 	stop := make(chan struct{})
 	o.Authenticator = append(rpc.Authenticators{tokens}, more...)
-	o.Logger, o.Stop = p.Telemetry.Logger, stop
+	o.Logger, o.Stop, o.Errors = p.Telemetry.Logger, stop, append(o.Errors, rpc.BrokerAway(bus.Unanswered())...)
 	srv := rpc.NewServer(o)
 	register(srv)
 	local := rpc.InProcess(srv)

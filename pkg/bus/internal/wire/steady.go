@@ -59,15 +59,33 @@ func temporary(err error) bool {
 			return false
 		}
 	}
-	for _, t := range []error{
-		context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, jetstream.ErrNoStreamResponse, nats.ErrDisconnected,
-		nats.ErrReconnectBufExceeded, nats.ErrStaleConnection, errNoLeader, ErrUnsettled,
-	} {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	for _, t := range passing() {
 		if errors.Is(err, t) {
 			return true
 		}
 	}
 	return false
+}
+
+// passing are the errors of requests that are repeated.
+func passing() []error {
+	return []error{
+		nats.ErrTimeout, nats.ErrNoResponders, jetstream.ErrNoStreamResponse, nats.ErrDisconnected, nats.ErrReconnectBufExceeded,
+		nats.ErrStaleConnection, errNoLeader, ErrUnsettled,
+	}
+}
+
+// errNoAnswer says that a request was repeated until its time was up.
+var errNoAnswer = errors.New("no answer of the broker")
+
+// Unanswered are the errors, for errors.Is, that say that the broker does not answer now, has no leader or can't make anything durable.
+// The same call may succeed later.
+func Unanswered() []error {
+	return append(passing(), errNoAnswer, nats.ErrConnectionClosed, jetstream.ErrJetStreamNotEnabled,
+		nats.ErrJetStreamNotEnabled, ErrNotSynced)
 }
 
 // errorCode is the broker's code for an error, whichever API of the client library found it: watches of buckets use the older one.
@@ -112,7 +130,7 @@ func Again[T any](ctx context.Context, c *Conn, f func(context.Context) (T, erro
 		away := !c.Connected() && time.Since(began) > repeatAway
 		if !away && !pause(ctx, tryPause) || away {
 			if tries > 1 {
-				err = fmt.Errorf("no answer of the broker in %d tries within %s: %w", tries, time.Since(began).Round(time.Millisecond), err)
+				err = fmt.Errorf("%w in %d tries within %s: %w", errNoAnswer, tries, time.Since(began).Round(time.Millisecond), err)
 			}
 			return v, err
 		}

@@ -5,23 +5,23 @@ import (
 	"strings"
 )
 
-// StoreReason says in a word why the broker's store takes nothing. It is the reason of a refused event.
-type StoreReason string
+// storeReason says in a word why the broker's store takes nothing. It is the reason of a refused event.
+type storeReason string
 
 // The reasons.
 const (
 	// StoreFull is that there is no room: no space or no inodes are left on the broker's disk, a quota is used up, or what is left is
 	// reserved for acknowledgements and records.
-	StoreFull StoreReason = "STORE_FULL"
+	StoreFull storeReason = "STORE_FULL"
 	// StoreFailed is that the disk refuses what is written, e.g. with an input/output error or because it is read-only.
-	StoreFailed StoreReason = "STORE_FAILED"
+	StoreFailed storeReason = "STORE_FAILED"
 	// StoreSlow is that the broker does not respond, or stores nothing of what it was given.
-	StoreSlow StoreReason = "STORE_SLOW"
+	StoreSlow storeReason = "STORE_SLOW"
 )
 
 // StoreFault is why the broker's store takes nothing now. It is an error.
 type StoreFault struct {
-	Reason StoreReason
+	Reason storeReason
 	// Stream is the stream that can't be written; empty: it is not one stream, or Detail names it.
 	Stream string
 	// Lasts says that the broker keeps the fault until its store is opened again: nats-server 2.15.2 keeps the first write error of a
