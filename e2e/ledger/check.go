@@ -59,11 +59,14 @@ type checker struct {
 	// accepted and unknown events by key.
 	accepted, unknown map[string]event
 	report            RoundReport
+	// examples are the duplicates in words, by cause.
+	examples map[string][]string
 }
 
 // checkRound joins the journals in the folder of a round.
 func checkRound(dir string) (RoundReport, error) {
-	c := checker{round: filepath.Base(dir), finals: map[[2]string]final{}, accepted: map[string]event{}, unknown: map[string]event{}}
+	c := checker{round: filepath.Base(dir), finals: map[[2]string]final{}, accepted: map[string]event{}, unknown: map[string]event{},
+		examples: map[string][]string{}}
 	if err := c.read(dir); err != nil {
 		return RoundReport{}, err
 	}
@@ -231,10 +234,14 @@ func (c *checker) content(g received, r *receipt, p profile) {
 }
 
 // duplicate counts a request after a success, by its cause. A sender that recorded as many attempts as there were requests knows of the
-// successful one as a failure: its answer did not come in time.
+// successful one as a failure: its answer did not come in time, whatever else happened then.
 func (c *checker) duplicate(id deliveryID, r *receipt, again time.Time) {
-	cause := c.cause(r.succeeded, again)
-	if cause == "" && (r.gone || c.finals[[2]string{id.recipient, id.key}].Attempts >= r.requests) {
+	attempts := c.finals[[2]string{id.recipient, id.key}].Attempts
+	cause := causeTimeout
+	if attempts < r.requests {
+		cause = c.cause(r.succeeded, again)
+	}
+	if cause == "" && r.gone {
 		cause = causeTimeout
 	}
 	if cause == "" {
@@ -243,6 +250,8 @@ func (c *checker) duplicate(id deliveryID, r *receipt, again time.Time) {
 			again.Sub(r.succeeded).Round(time.Millisecond))
 	}
 	c.report.Duplicates[cause]++
+	c.examples[cause] = append(c.examples[cause], fmt.Sprintf("%s got %s at %s and %v later; %d requests, %d attempts recorded",
+		id.recipient, id.key, r.succeeded.Format(time.TimeOnly), again.Sub(r.succeeded).Round(time.Millisecond), r.requests, attempts))
 }
 
 // cause is the step that explains why a delivery that succeeded was made again: one that was going on at that time, one that began between,

@@ -99,6 +99,16 @@ func TestEachKindOfErrorIsFound(t *testing.T) {
 			s.Alter(one, "e")
 			s.Final(one, "e", "DELIVERED")
 		}, map[string]int{ledger.Changed: 1}},
+		{"twice for an orderly restart", func(s *ledger.Story) { s.Restart(); s.Receive(one, "good", "b", true) },
+			map[string]int{ledger.Promise: 1}},
+		{"twice in an orderly restart, for a timeout of the sender's", func(s *ledger.Story) {
+			s.Restart()
+			s.Event("e", "accepted")
+			rest(s, "e")
+			s.Receive(one, "e", "b", true)
+			s.Receive(one, "e", "b", true)
+			s.Attempted(one, "e", "DELIVERED", 2)
+		}, map[string]int{}},
 		{"twice without a cause", func(s *ledger.Story) { s.Receive(one, "good", "b", true) }, map[string]int{ledger.Promise: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -66,8 +66,17 @@ func (s *Story) Alter(recipient, id string) {
 }
 
 // Final records a final state.
-func (s *Story) Final(recipient, id, state string) {
-	s.add(finalFile, final{Recipient: recipient, Key: "ledger-3~" + id, State: state, Listed: 1})
+func (s *Story) Final(recipient, id, state string) { s.Attempted(recipient, id, state, 0) }
+
+// Attempted records a final state and a number of attempts.
+func (s *Story) Attempted(recipient, id, state string, attempts int) {
+	s.add(finalFile, final{Recipient: recipient, Key: "ledger-3~" + id, State: state, Listed: 1, Attempts: attempts})
+}
+
+// Restart is an orderly restart while everything is received.
+func (s *Story) Restart() {
+	s.add(faultsFile, struck{Step: 1, Faults: []string{"restart all-in-one"}, Began: time.Unix(0, 0), Mended: time.Unix(1, 0),
+		Ended: time.Unix(2, 0)})
 }
 
 // Selecting are the recipients that select the events of a story.

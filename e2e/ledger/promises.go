@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// shownDuplicates is how many duplicates a broken promise shows.
+const shownDuplicates = 5
+
 // promises compares each step with what its faults promise.
 func (c *checker) promises() {
 	by := map[string]int{}
@@ -35,7 +38,8 @@ func (c *checker) promises() {
 				f.Recovery.Round(time.Millisecond), within)
 		}
 		if n := by[name]; n > allowed*steps[name] {
-			c.find(Promise, name, "caused %d duplicates; at most %d are promised", n, allowed*steps[name])
+			c.find(Promise, name, "caused %d duplicates; at most %d are promised: %s", n, allowed*steps[name],
+				strings.Join(c.examples[name][:min(n, shownDuplicates)], "; "))
 			delete(by, name)
 		}
 	}

@@ -130,13 +130,13 @@ func (d *decoder) wholeText() string {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(append(appendQuoted(b, m.name), ':'), compact(d.text[m.from:m.to])...)
+		b = append(append(AppendQuoted(b, m.name), ':'), compact(d.text[m.from:m.to])...)
 	}
 	return string(append(b, '}'))
 }
 
-// appendQuoted writes a JSON string, with the escapes alone that must be.
-func appendQuoted(b []byte, s string) []byte {
+// AppendQuoted appends a JSON string to b, with the escapes alone that must be (RFC 8259, 7). Bytes that are not UTF-8 stay as they are.
+func AppendQuoted(b []byte, s string) []byte {
 	const lowerHex = "0123456789abcdef"
 	b = append(b, '"')
 	for i := range len(s) {

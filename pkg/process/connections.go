@@ -1,7 +1,7 @@
 package process
 
 import (
-	"fmt"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -61,7 +61,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
 		if err != nil {
-			return nil, fmt.Errorf("accept a connection: %w", err)
+			return nil, err //nolint:wrapcheck // servers look at its type, and go on after one that is temporary
 		}
 		address := hostOf(c.RemoteAddr())
 		if l.enter(address) {
@@ -73,6 +73,14 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		}
 		_ = c.Close()
 	}
+}
+
+// SetDeadline bounds Accept, where the listener can.
+func (l *limitedListener) SetDeadline(t time.Time) error {
+	if d, ok := l.Listener.(deadliner); ok {
+		return d.SetDeadline(t) //nolint:wrapcheck // it stands for the listener itself
+	}
+	return errors.ErrUnsupported
 }
 
 func hostOf(a net.Addr) string {

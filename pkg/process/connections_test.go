@@ -3,6 +3,7 @@ package process_test
 import (
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -65,5 +66,29 @@ func TestConnectionsBeyondTheLimitAreAnsweredAndClosed(t *testing.T) {
 	defer func() { _ = (<-accepted).Close() }()
 	if answer, _ := io.ReadAll(dial()); !strings.Contains(string(answer), "503") {
 		t.Errorf("with two open again: %q", answer)
+	}
+}
+
+// A process answers health questions on its listener while it starts, and lends it to its server then, although nobody connects.
+func TestALimitedListenerIsGivenBack(t *testing.T) {
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := process.LimitConnections(plain, process.DefaultConnectionLimits(), "", func(string, int) {})
+	defer l.Close()
+	starting := process.ServeStarting(l, http.NotFoundHandler())
+	over := make(chan struct{})
+	go func() { defer close(over); starting.Stop() }()
+	waittest.Receive(t, "the end of the start", over)
+	accepted := make(chan error, 1)
+	go func() { c, err := l.Accept(); accepted <- err; _ = c.Close() }()
+	c, err := net.Dial("tcp", plain.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := waittest.Receive(t, "a connection", accepted); err != nil {
+		t.Fatal(err)
 	}
 }

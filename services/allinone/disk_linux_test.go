@@ -81,25 +81,7 @@ type onDisk struct {
 	site     *counter
 	nc       *nats.Conn
 	accepted []string
-	log      lines
-}
-
-// lines is what was logged.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	log      waittest.Log
 }
 
 // startOn starts one that keeps a reserve of so many bytes; 0: the default.

@@ -125,7 +125,7 @@ func TestPeopleWhoMayNotSignInHaveNothingLeft(t *testing.T) {
 		}
 	}
 	r.page(http.MethodPost, "/account/password", bob,
-		url.Values{"currentPassword": {userPassword}, "newPassword": {"another battery 12"}, "repeated": {"another battery 12"}})
+		url.Values{"currentPassword": {userPassword}, "newPassword": {"moss gravel teapot 41"}, "repeated": {"moss gravel teapot 41"}})
 	r.disable("eve")
 	r.as(r.token, http.MethodPatch, "/v1/users/fay?updateMask=role", `{"role":"VIEWER"}`)
 	for what, cookie := range map[string]string{"another session of who changed the password": bobElsewhere,

@@ -3,6 +3,7 @@ package config_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,8 +57,10 @@ func TestAnAppliancesNameAndAlarmChangeAndItsCredentialsStay(t *testing.T) {
 	wantCode(t, err, codes.Aborted)
 	_, err = update(&outboundv1.Appliance{Id: "a1", SilentAfter: durationpb.New(time.Second)}, "silent_after")
 	wantFields(t, err, "silentAfter")
-	_, err = update(&outboundv1.Appliance{Id: "a1", SilentAfter: durationpb.New(8 * 24 * time.Hour), DisplayName: "a\x01"})
+	_, err = update(&outboundv1.Appliance{Id: "a1", SilentAfter: durationpb.New(8 * 24 * time.Hour), DisplayName: strings.Repeat("a", 1000)})
 	wantFields(t, err, "silentAfter", "displayName")
+	_, err = update(&outboundv1.Appliance{Id: "a1", DisplayName: "a\x01"})
+	wantFields(t, err, "appliance.displayName")
 	_, err = update(&outboundv1.Appliance{Id: "a2"}, "display_name")
 	wantCode(t, err, codes.NotFound)
 	_, err = update(&outboundv1.Appliance{Id: "a b"}, "display_name")

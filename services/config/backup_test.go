@@ -53,7 +53,7 @@ func TestABackupHoldsSealedSecretsAlone(t *testing.T) {
 	}
 	raw, end, err := h.download(true)
 	sum := sha256.Sum256(raw)
-	if err != nil || end.GetSizeBytes() != int64(len(raw)) || end.GetSha256() != hex.EncodeToString(sum[:]) || len(end.GetParts()) != 7 {
+	if err != nil || end.GetSizeBytes() != int64(len(raw)) || end.GetSha256() != hex.EncodeToString(sum[:]) || len(end.GetParts()) != 8 {
 		t.Fatalf("%d bytes with the summary %v, %v", len(raw), end, err)
 	}
 	if want := []string{"recipients/crm", "settings/smtp"}; !slices.Equal(end.GetSealed(), want) {
@@ -86,7 +86,7 @@ const inTheClear = "Zq8Xk3Wv"
 
 func TestABackupIsARevision(t *testing.T) {
 	h := start(t)
-	if _, end, err := h.download(false); err != nil || len(end.GetParts()) != 2 || end.GetDeliveries() {
+	if _, end, err := h.download(false); err != nil || len(end.GetParts()) != 3 || end.GetDeliveries() {
 		t.Fatalf("%v, %v", end, err)
 	}
 	list, err := h.settings.ListRevisions(h.ctx(), &outboundv1.ListRevisionsRequest{Resource: "backups"})

@@ -67,22 +67,29 @@ func change(t *testing.T, changes chan<- *outboundv1.WatchSettingsResponse, to *
 	}
 }
 
+// openReplaceable runs a service with a relay. replace has the settings name another one, which get the etag 2.
+func openReplaceable(t *testing.T, relay, other mailServer, connections int32) (conn *bus.Conn, replace func()) {
+	t.Helper()
+	changes := make(chan *outboundv1.WatchSettingsResponse)
+	var next *outboundv1.WatchSettingsResponse
+	w := fixture{seen: make(watcher, 1000), options: options()}
+	w.adapt = func(f *configService) {
+		f.changes = changes
+		f.settings.GetSmtp().MaxConnections = connections
+		next, _ = proto.Clone(f.settings).(*outboundv1.WatchSettingsResponse)
+		next.Smtp.Port, next.Smtp.Etag = int32(other.Port()), "2"
+	}
+	conn = open(t, relay, w)
+	return conn, func() { t.Helper(); change(t, changes, next) }
+}
+
 // TestAHangingRelayIsNamedAndHoldsNothingUpOnceItIsMended has a relay hang for ever, and sets another one meanwhile.
 func TestAHangingRelayIsNamedAndHoldsNothingUpOnceItIsMended(t *testing.T) {
 	for name, c := range hangs() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			hanging, good := smtptest.StartPeer(t, c.script), smtptest.StartPeer(t, smtptest.PeerScript{})
-			changes := make(chan *outboundv1.WatchSettingsResponse)
-			var mended *outboundv1.WatchSettingsResponse
-			w := fixture{seen: make(watcher, 1000), options: options()}
-			w.adapt = func(f *configService) {
-				f.changes = changes
-				f.settings.GetSmtp().MaxConnections = 2
-				mended, _ = proto.Clone(f.settings).(*outboundv1.WatchSettingsResponse)
-				mended.Smtp.Port, mended.Smtp.Etag = int32(good.Port()), "2"
-			}
-			conn := open(t, hanging, w)
+			conn, mend := openReplaceable(t, hanging, good, 2)
 			e := accept(t, conn, "e-1")
 			// The line says that the relay is still waited for: nothing has ended yet.
 			r := stands(t, conn, "has not responded within 3s "+c.step+", still waiting")
@@ -94,7 +101,7 @@ func TestAHangingRelayIsNamedAndHoldsNothingUpOnceItIsMended(t *testing.T) {
 				t.Errorf("the test mail: %+v", got[0])
 			}
 			t.Logf("the test mail was answered in %s", time.Since(began))
-			change(t, changes, mended)
+			mend()
 			if r = stands(t, conn, health.RelayOK); r.Etag != "2" {
 				t.Errorf("the line is of the settings %q", r.Etag)
 			}
@@ -123,19 +130,10 @@ func TestAMailThatIsBeingTakenOutlivesAChangeOfTheSettings(t *testing.T) {
 		return ""
 	}})
 	good := smtptest.StartPeer(t, smtptest.PeerScript{})
-	changes := make(chan *outboundv1.WatchSettingsResponse)
-	var next *outboundv1.WatchSettingsResponse
-	w := fixture{seen: make(watcher, 1000), options: options()}
-	w.adapt = func(f *configService) {
-		f.changes = changes
-		f.settings.GetSmtp().MaxConnections = 1
-		next, _ = proto.Clone(f.settings).(*outboundv1.WatchSettingsResponse)
-		next.Smtp.Port, next.Smtp.Etag = int32(good.Port()), "2"
-	}
-	conn := open(t, old, w)
+	conn, replace := openReplaceable(t, old, good, 1)
 	e := accept(t, conn, "e-1")
 	old.AwaitHeard(t, ".", 1)
-	change(t, changes, next)
+	replace()
 	if r := stands(t, conn, health.RelayOK); r.Etag == "1" {
 		waittest.NoError(t, "the new relay to be looked at", func() error {
 			if r := stands(t, conn, health.RelayOK); r.Etag != "2" {

@@ -2,6 +2,7 @@ package httpsender_test
 
 import (
 	"context"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/throttle"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/httpsender"
@@ -95,7 +97,11 @@ func startReplica(t *testing.T, conn *bus.Conn, limiter throttle.Limiter, stored
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := configclient.New(dialled, configclient.Options{Channel: recipient.HTTP, Settings: true})
+	sealer, err := secret.LoadOrCreateKey(filepath.Join(t.TempDir(), "seal.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := configclient.New(dialled, configclient.Options{Channel: recipient.HTTP, Settings: true, Sealer: sealer})
 	o := httpsender.DefaultOptions()
 	o.URLPolicy, o.AllowEgress, o.Grace = "any", []string{"127.0.0.0/8"}, time.Second
 	seen := ends{make(chan delivery.Report, 1000)}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -30,39 +29,11 @@ func statusKey(ch recipient.Channel, id string) string { return string(ch) + "."
 
 // Watch tells every status of a channel and then each change. See health.Store.
 func (s *HealthStore) Watch(ctx context.Context, ch recipient.Channel, begin func(), tell func(health.Entry)) error {
-	b, err := s.conn.Bucket(ctx, names.BucketStatus)
-	if err != nil {
-		return err
-	}
-	connects := s.conn.Connects()
-	w, err := b.KV.Watch(ctx, statusKey(ch, ">"))
-	if err != nil {
-		return fmt.Errorf("watch bucket %s: %w", names.BucketStatus, err)
-	}
-	defer s.conn.StopWatch(w)
-	begin()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			if s.conn.Connected() && s.conn.Connects() != connects {
-				return errors.New("the connection was replaced")
-			}
-		case e, ok := <-w.Updates():
-			if !ok {
-				return errors.New("the watch ended")
-			}
-			if e == nil { // all there was has been told
-				continue
-			}
-			if x, readable := statusOf(e); readable {
-				tell(x)
-			}
+	return watchStatus(ctx, s.conn, statusWatch{keys: statusKey(ch, ">"), begin: begin, tell: func(e jetstream.KeyValueEntry) {
+		if x, readable := statusOf(e); readable {
+			tell(x)
 		}
-	}
+	}})
 }
 
 // statusOf reads an entry. One that can't be read counts as none, and is written over.

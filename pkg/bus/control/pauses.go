@@ -3,10 +3,8 @@ package control
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -31,37 +29,9 @@ func pauseKey(ch recipient.Channel, id string) string { return "pause." + string
 
 // Watch tells every pause of a channel and then each change. See pushback.Store.
 func (s *Pauses) Watch(ctx context.Context, ch recipient.Channel, complete func(), tell func(string, pushback.Pause)) error {
-	b, err := s.conn.Bucket(ctx, names.BucketStatus)
-	if err != nil {
-		return err
-	}
-	connects := s.conn.Connects()
-	w, err := b.KV.Watch(ctx, pauseKey(ch, ">"))
-	if err != nil {
-		return fmt.Errorf("watch bucket %s: %w", names.BucketStatus, err)
-	}
-	defer s.conn.StopWatch(w)
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			if s.conn.Connected() && s.conn.Connects() != connects {
-				return errors.New("the connection was replaced")
-			}
-		case e, ok := <-w.Updates():
-			switch {
-			case !ok:
-				return errors.New("the watch ended")
-			case e == nil:
-				complete()
-			default:
-				tell(strings.TrimPrefix(e.Key(), pauseKey(ch, "")), pauseOf(e))
-			}
-		}
-	}
+	return watchStatus(ctx, s.conn, statusWatch{keys: pauseKey(ch, ">"), complete: complete, tell: func(e jetstream.KeyValueEntry) {
+		tell(strings.TrimPrefix(e.Key(), pauseKey(ch, "")), pauseOf(e))
+	}})
 }
 
 // pauseOf reads an entry. One that can't be read counts as none.

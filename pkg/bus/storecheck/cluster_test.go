@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,24 +15,6 @@ import (
 	"github.com/outbound-events/outbound/pkg/notice"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
-
-// lines are what is logged.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
 
 // newEvent returns an event of an id.
 func newEvent(t *testing.T, id string) *event.Event {
@@ -58,7 +39,7 @@ func TestAnElectionIsNoDamage(t *testing.T) {
 	t.Cleanup(publisher.Close)
 	o := bustest.StreamOptions()
 	o.Replicas = 3
-	var log lines
+	var log waittest.Log
 	board := notice.NewBoard(slog.New(slog.NewTextHandler(&log, nil)))
 	keeper := storecheck.Bucket{Conn: c}
 	w := storecheck.NewWatcher(storecheck.Options{Conn: c, Keeper: keeper, Every: 50 * time.Millisecond, Notices: board})

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/outbound-events/outbound/pkg/event"
 )
 
 // The content types of CloudEvents in JSON.
@@ -109,21 +111,7 @@ func member(out []byte, name string, value []byte) []byte {
 }
 
 // text writes a JSON string. Bytes that are not UTF-8 stay as they are, for the intake to refuse.
-func text(s string) []byte {
-	const hex = "0123456789abcdef"
-	out := append(make([]byte, 0, len(s)+2), '"')
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '"' || c == '\\':
-			out = append(out, '\\', c)
-		case c < ' ':
-			out = append(out, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		default:
-			out = append(out, c)
-		}
-	}
-	return append(out, '"')
-}
+func text(s string) []byte { return event.AppendQuoted(make([]byte, 0, len(s)+2), s) }
 
 // decode reads a header's value (HTTP protocol binding 1.0.2, 3.1.3.2): it may be in double quotes, and its percent-encoding is undone.
 // Many clients leave a URI as it is, whose own percent-encoding must stay: it does where the decoded text would be no URI.

@@ -111,9 +111,16 @@ func (b *Bucket) publish(ctx context.Context, m *nats.Msg, key string, last uint
 		// The server that refused knows of a later message, which the one that was asked does not know yet, or of one that was on its way,
 		// maybe this one. A change of the leader may end it.
 		if time.Since(began) > repeatRequests || !pause(ctx, tryPause) {
-			return 0, fmt.Errorf("%w: %w", ErrUnsettled, errors.Join(err, unknown))
+			return 0, undecided(unknown)
 		}
 	}
+}
+
+// undecided is the error of a write that the broker goes on refusing although nothing was stored that would forbid it. It is no conflict:
+// nobody else's write is known. lookup is why what is stored is not known; nil: it is known.
+func undecided(lookup error) error {
+	err := fmt.Errorf("the broker refuses the write because of another one on its way: %w", ErrUnsettled)
+	return errors.Join(err, lookup)
 }
 
 // stored is where the last message of a key is stored, and whether it is this one.
