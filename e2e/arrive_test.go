@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -53,18 +52,14 @@ func (e errShort) Error() string {
 }
 
 // publish hands in an event, as an appliance does: again with the same id while the store is slow or busy.
-func publish(t *testing.T, a *harness.Appliance, e harness.Event) (r harness.Reply) {
+func publish(t *testing.T, a *harness.Appliance, e harness.Event) harness.Reply {
 	t.Helper()
-	waittest.NoError(t, "the event to be accepted", func() error {
-		ctx, cancel := waittest.Context(t.Context())
-		defer cancel()
-		var err error
-		var refused *harness.Refusal
-		if r, err = a.Publish(ctx, e); err != nil && (!errors.As(err, &refused) || refused.Code != "503") {
-			t.Fatal(err)
-		}
-		return err
-	})
+	ctx, cancel := waittest.Context(t.Context())
+	defer cancel()
+	r, err := a.PublishUntilAccepted(ctx, e)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return r
 }
 

@@ -97,7 +97,8 @@ func publishSteadily(t *testing.T, a *harness.Appliance) func() error {
 			<-tick.C
 			for j := range tailBurst {
 				all.Go(func() {
-					if _, err := a.Publish(ctx, harness.NewEvent(a.ID, fmt.Sprintf("tail-%04d", i+j), joined, harness.Object{})); err != nil {
+					e := harness.NewEvent(a.ID, fmt.Sprintf("tail-%04d", i+j), joined, harness.Object{})
+					if _, err := a.PublishUntilAccepted(ctx, e); err != nil {
 						faults <- err
 					}
 				})

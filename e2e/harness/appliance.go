@@ -80,6 +80,27 @@ func (a *Appliance) Publish(ctx context.Context, e Event) (Reply, error) {
 	return readReply(m.Data)
 }
 
+// PublishUntilAccepted hands in an event over NATS, again as long as the broker's store is slow: the reply then says that the event can be
+// retried with the same id.
+func (a *Appliance) PublishUntilAccepted(ctx context.Context, e Event) (Reply, error) {
+	for {
+		r, err := a.Publish(ctx, e)
+		var refused *Refusal
+		if !errors.As(err, &refused) || refused.Code != "503" || ctx.Err() != nil {
+			return r, err
+		}
+		pause := time.NewTimer(publishPause)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+		}
+		pause.Stop()
+	}
+}
+
+// publishPause is the pause before an event is handed in again.
+const publishPause = 50 * time.Millisecond
+
 // Post hands in an event over HTTP with the appliance's token.
 func (a *Appliance) Post(e Event) (Reply, error) {
 	answer, err := a.rest.CallAs("application/cloudevents+json", http.MethodPost, "/v1/events", e)

@@ -99,10 +99,11 @@ func TestEachKindOfErrorIsFound(t *testing.T) {
 			s.Alter(one, "e")
 			s.Final(one, "e", "DELIVERED")
 		}, map[string]int{ledger.Changed: 1}},
-		{"twice for an orderly restart", func(s *ledger.Story) { s.Restart(); s.Receive(one, "good", "b", true) },
+		{"twice for an orderly restart", func(s *ledger.Story) { s.Restart(0); s.Receive(one, "good", "b", true) },
 			map[string]int{ledger.Promise: 1}},
+		{"twice for a record that was given up", func(s *ledger.Story) { s.Restart(1); s.Receive(one, "good", "b", true) }, map[string]int{}},
 		{"twice in an orderly restart, for a timeout of the sender's", func(s *ledger.Story) {
-			s.Restart()
+			s.Restart(0)
 			s.Event("e", "accepted")
 			rest(s, "e")
 			s.Receive(one, "e", "b", true)
@@ -116,6 +117,16 @@ func TestEachKindOfErrorIsFound(t *testing.T) {
 				t.Errorf("found %v, want %v", got, c.want)
 			}
 		})
+	}
+}
+
+func TestDiscardedRecordsAreReadFromEitherFormatOfLogs(t *testing.T) {
+	log := `time=2026-01-01T00:00:00Z level=WARN msg="messages discarded: the broker does not respond" service=outbound stream=HISTORY messages=8
+{"level":"WARN","msg":"messages discarded: the broker does not respond","service":"http-sender","stream":"HISTORY","messages":30}
+{"level":"WARN","msg":"messages discarded: the broker does not respond","service":"ingest","stream":"EVENTS","messages":500}
+`
+	if n := ledger.DiscardedIn(log); n != 38 {
+		t.Errorf("it reads %d, want 38", n)
 	}
 }
 

@@ -73,11 +73,14 @@ func (s *Story) Attempted(recipient, id, state string, attempts int) {
 	s.add(finalFile, final{Recipient: recipient, Key: "ledger-3~" + id, State: state, Listed: 1, Attempts: attempts})
 }
 
-// Restart is an orderly restart while everything is received.
-func (s *Story) Restart() {
+// Restart is an orderly restart while everything is received. It takes a minute and more until a fresh event is delivered.
+func (s *Story) Restart(discarded int) {
 	s.add(faultsFile, struck{Step: 1, Faults: []string{"restart all-in-one"}, Began: time.Unix(0, 0), Mended: time.Unix(1, 0),
-		Ended: time.Unix(2, 0)})
+		Ended: time.Unix(62, 0), Recovery: 59 * time.Second, Discarded: discarded})
 }
+
+// DiscardedIn is how many records a log says were given up.
+func DiscardedIn(log string) int { return discardedIn(log) }
 
 // Selecting are the recipients that select the events of a story.
 func Selecting() (out []string) {

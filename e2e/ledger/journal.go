@@ -124,6 +124,8 @@ type struck struct {
 	Recovery time.Duration `json:"recovery"`
 	// StartedAgain is why processes had to be started more than once.
 	StartedAgain []string `json:"startedAgain,omitempty"`
+	// Discarded is how many records processes gave up as they ended, as they say themselves.
+	Discarded int `json:"discarded,omitempty"`
 	// Failed says what did not work, e.g. that no probe was delivered.
 	Failed string `json:"failed,omitempty"`
 }

@@ -35,6 +35,8 @@ type Settings struct {
 	LongFaults bool
 	// Limit is how many faults a round has at most; 0: as many as its time allows.
 	Limit int
+	// Untimed says that the machine may be too busy to hold times of recovery to account. They are told all the same.
+	Untimed bool
 }
 
 // roundLength is the longest round. A log that keeps 500,000 records has room for it at the usual rate.
@@ -50,6 +52,8 @@ type roundPlan struct {
 	Steps  []step        `json:"steps"`
 	// Disk says that the broker's store is on a small file system, which faults can fill.
 	Disk bool `json:"disk"`
+	// Untimed says that times of recovery are told, not judged.
+	Untimed bool `json:"untimed,omitempty"`
 }
 
 // step is one or two faults that happen at once.
@@ -89,7 +93,7 @@ func plan(s Settings, available func(f fault, shape harness.Shape) bool) []round
 	decks := map[harness.Shape][]fault{}
 	for i := range rounds {
 		shape := shapes[i%len(shapes)]
-		r := roundPlan{Number: i + 1, Shape: shape, Length: length, Rate: s.Rate, Seed: rnd.Uint64()}
+		r := roundPlan{Number: i + 1, Shape: shape, Length: length, Rate: s.Rate, Seed: rnd.Uint64(), Untimed: s.Untimed}
 		var all []fault
 		for _, f := range table() {
 			if chosen(s, f) && slices.Contains(f.shapes, shape) && available(f, shape) {

@@ -85,6 +85,7 @@ func (w *world) play() {
 // step plays the faults of a step at once, ends them, and takes the time until a fresh event is delivered.
 func (w *world) step(i int, x step) {
 	got := struck{Step: i + 1, Faults: x.Faults, Began: time.Now()}
+	discarded := w.discarded()
 	name := strings.Join(x.Faults, " + ")
 	var mends []func()
 	why := w.try(func(t *stage) {
@@ -123,7 +124,7 @@ func (w *world) step(i int, x step) {
 			got.Failed = err.Error()
 		}
 	}
-	got.Ended = time.Now()
+	got.Ended, got.Discarded = time.Now(), w.discarded()-discarded
 	w.Logf("%s (%s) for %v: recovered %v after its end %s", name, strings.Join(got.Detail, "; "), x.Hold.Round(time.Millisecond),
 		got.Recovery.Round(time.Millisecond), got.Failed)
 	if err := w.faults.add(got); err != nil {
