@@ -56,7 +56,7 @@ func publish(t *testing.T, a *harness.Appliance, e harness.Event) harness.Reply 
 	t.Helper()
 	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
-	r, err := a.PublishUntilAccepted(ctx, e)
+	r, err := a.PublishUntilAccepted(ctx, t, e)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,7 +98,7 @@ func publishSteadily(t *testing.T, a *harness.Appliance) func() error {
 			for j := range tailBurst {
 				all.Go(func() {
 					e := harness.NewEvent(a.ID, fmt.Sprintf("tail-%04d", i+j), joined, harness.Object{})
-					if _, err := a.PublishUntilAccepted(ctx, e); err != nil {
+					if _, err := a.PublishUntilAccepted(ctx, t, e); err != nil {
 						faults <- err
 					}
 				})

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // Event is an event on the wire: a CloudEvent 1.0.
@@ -82,24 +84,18 @@ func (a *Appliance) Publish(ctx context.Context, e Event) (Reply, error) {
 
 // PublishUntilAccepted hands in an event over NATS, again as long as the broker's store is slow: the reply then says that the event can be
 // retried with the same id.
-func (a *Appliance) PublishUntilAccepted(ctx context.Context, e Event) (Reply, error) {
-	for {
-		r, err := a.Publish(ctx, e)
+func (a *Appliance) PublishUntilAccepted(ctx context.Context, t T, e Event) (r Reply, err error) {
+	t.Helper()
+	waittest.NoError(t, "the event to be accepted", func() error {
+		r, err = a.Publish(ctx, e)
 		var refused *Refusal
-		if !errors.As(err, &refused) || refused.Code != "503" || ctx.Err() != nil {
-			return r, err
+		if errors.As(err, &refused) && refused.Code == "503" && ctx.Err() == nil {
+			return err
 		}
-		pause := time.NewTimer(publishPause)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-		}
-		pause.Stop()
-	}
+		return nil
+	})
+	return r, err
 }
-
-// publishPause is the pause before an event is handed in again.
-const publishPause = 50 * time.Millisecond
 
 // Post hands in an event over HTTP with the appliance's token.
 func (a *Appliance) Post(e Event) (Reply, error) {

@@ -197,6 +197,10 @@ func TestARestoreIntoADataDirectory(t *testing.T) {
 			t.Errorf("%s: exit %d, want %d\n%s%s", x.args, got.Code, x.code, got.Out, got.Err)
 		}
 	}
+	// A server takes a directory that has an inventory, as a restore that removes records writes one, for one that has been in use.
+	if _, err := secret.LoadToken(filepath.Join(data, "admin.token")); err != nil {
+		t.Errorf("a server does not start on it: %v", err)
+	}
 	for name, want := range map[string]string{"seal.key": other, "seal.key.before-restore": from.key} {
 		is, err := os.ReadFile(filepath.Join(data, name))
 		key, wrong := os.ReadFile(want)

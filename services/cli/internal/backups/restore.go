@@ -165,7 +165,11 @@ func carryOut(ctx context.Context, env *command.Env, t *target, j job) error {
 			return err
 		}
 	}
-	if err := t.forget(); err != nil {
+	err := t.forget()
+	if err == nil {
+		err = t.ready()
+	}
+	if err != nil {
 		return err
 	}
 	began := time.Now()

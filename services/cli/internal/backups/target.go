@@ -18,6 +18,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/embed"
 	"github.com/outbound-events/outbound/pkg/bus/storecheck"
 	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/services/cli/internal/command"
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 )
@@ -28,6 +29,8 @@ const (
 	fileSealKey  = "seal.key"
 	// fileInventory says what the store held, which is another one after a restore.
 	fileInventory = "inventory.json"
+	// fileAdminToken is what people and scripts sign in with.
+	fileAdminToken = "admin.token"
 )
 
 // target is a broker that a backup is restored into, while nobody else uses it.
@@ -71,6 +74,16 @@ func (t *target) forget() error {
 		return fmt.Errorf("remove what is known of the old store: %w", err)
 	}
 	return nil
+}
+
+// ready makes what a server asks of a data directory that has been in use: the admin's token, which is in no backup. The first start makes
+// the rest.
+func (t *target) ready() error {
+	if t.inventory == "" {
+		return nil
+	}
+	_, err := secret.LoadOrCreateToken(filepath.Join(t.name, fileAdminToken))
+	return err
 }
 
 // openData starts the embedded broker of a data directory alone.

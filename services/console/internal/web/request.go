@@ -197,10 +197,11 @@ func (r *Request) keepFlashes() {
 	http.SetCookie(r.W, HostCookie(flashCookie, base64.RawURLEncoding.EncodeToString(b), flashAge))
 }
 
-// takeFlashes returns and clears the notices.
+// takeFlashes returns and clears the notices. Those that wait are for the next page: a part that is asked for meanwhile, e.g. by a page
+// that polls while its browser follows a redirect, leaves them.
 func (r *Request) takeFlashes() []Flash {
 	c, err := r.Cookie(flashCookie)
-	if err == nil && c.Value != "" {
+	if err == nil && c.Value != "" && !r.Part() {
 		http.SetCookie(r.W, HostCookie(flashCookie, "", -time.Second))
 		var kept []Flash
 		if b, err := base64.RawURLEncoding.DecodeString(c.Value); err == nil && json.Unmarshal(b, &kept) == nil {

@@ -185,6 +185,8 @@ func TestInvalidReplaysShowFaults(t *testing.T) {
 	}
 }
 
+const cancelling = "The replay stops when its process confirms."
+
 func TestProgressIsPolledWhileAReplayRuns(t *testing.T) {
 	h := &history{one: &outboundv1.Replay{Id: "R9", State: outboundv1.Replay_RUNNING, Total: 400, Queued: 90, Unavailable: 10, Rate: 50,
 		CreateTime: timestamppb.Now(), Actor: "olga"}}
@@ -218,8 +220,13 @@ func TestProgressIsPolledWhileAReplayRuns(t *testing.T) {
 		!proto.Equal(h.last(), &outboundv1.CancelReplayRequest{Id: "R9"}) {
 		t.Errorf("%d to %s, asked %v", a.Status, a.Header.Get("Location"), h.last())
 	}
-	if part := b.Get("/part/replays/R9").Body; strings.Contains(part, `id="stop"`) {
+	// The page polls until its browser has followed the redirect.
+	part := b.Do(http.MethodGet, "/part/replays/R9", nil, "HX-Request", "true").Body
+	if strings.Contains(part, `id="stop"`) {
 		t.Errorf("the question whether to cancel is taken away while the replay goes on: %s", part)
+	}
+	if page := b.Get("/replays/R9").Body; strings.Contains(part, cancelling) || !strings.Contains(page, cancelling) {
+		t.Error("what the next page has to say was told to the page that is left")
 	}
 	h.one.State, h.one.Queued = outboundv1.Replay_DONE, 390
 	if page := b.Get("/part/replays/R9").Body; strings.Contains(page, "hx-get") || !strings.Contains(page, "100 %") ||
