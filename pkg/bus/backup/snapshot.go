@@ -141,9 +141,10 @@ func nextChunk(ctx context.Context, sub *nats.Subscription) (*nats.Msg, error) {
 type restoration struct {
 	conn    *wire.Conn
 	subject string
-	// in takes the snapshot, done is why it was not sent.
+	// in takes the snapshot. sent is closed once it was sent, or not, because of err.
 	in   *io.PipeWriter
-	done chan error
+	sent chan struct{}
+	err  error
 }
 
 // restore begins to restore a stream that is not there. Its configuration has as many replicas as are told.
@@ -155,11 +156,11 @@ func restore(ctx context.Context, c *wire.Conn, name string, s stream) (*restora
 		return nil, err
 	}
 	source, in := io.Pipe()
-	r := &restoration{conn: c, subject: began.Subject, in: in, done: make(chan error, 1)}
+	r := &restoration{conn: c, subject: began.Subject, in: in, sent: make(chan struct{})}
 	go func() {
-		err := reblock(chunks{ctx, r}, source)
-		_ = source.CloseWithError(err)
-		r.done <- err
+		defer close(r.sent)
+		r.err = reblock(chunks{ctx, r}, source)
+		_ = source.CloseWithError(r.err)
 	}()
 	return r, nil
 }
@@ -202,16 +203,15 @@ func (r *restoration) write(b []byte) error {
 // abandon ends what has not ended.
 func (r *restoration) abandon() {
 	_ = r.in.CloseWithError(context.Canceled)
-	_ = <-r.done // nobody asks why any more
+	<-r.sent
 }
 
 // end waits until the stream is there and returns the sequence of its last message.
 func (r *restoration) end(ctx context.Context) (uint64, error) {
 	_ = r.in.Close()
-	err := <-r.done
-	r.done <- err
-	if err != nil {
-		return 0, err
+	<-r.sent
+	if r.err != nil {
+		return 0, r.err
 	}
 	m, err := r.send(ctx, nil, restoreTimeout)
 	if err != nil {
