@@ -50,6 +50,7 @@ func rows() []archtest.Row {
 func vendors() []archtest.Vendor {
 	api := []string{"proto/...", "pkg/rpc/...", "pkg/configclient/...", "services/...", "e2e/..."}
 	return []archtest.Vendor{
+		{"github.com/klauspost/compress/s2", []string{"pkg/bus/backup"}, "snapshots of nats-server are compressed with it"},
 		{"github.com/nats-io/nats.go", []string{"pkg/bus/...", "pkg/bustest", "services/ingest/...", "services/cmd/outbound/...",
 			"services/demo/...", "services/cli/...", "e2e/..."},
 			"NATS has one adapter, pkg/bus; ingest answers requests, and whoever plays an appliance uses the stock client"},

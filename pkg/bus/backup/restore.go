@@ -166,6 +166,11 @@ func (r *restorer) parts(ctx context.Context) error {
 		return fmt.Errorf("read the backup: %w", err)
 	}
 	defer func() { _ = f.Close() }()
+	defer func() {
+		if r.current != nil {
+			r.current.abandon()
+		}
+	}()
 	err = walk(f, func(name string, content []byte) error {
 		part, piece, ok := strings.Cut(name, "/")
 		if !ok || !r.wanted(part) {
@@ -177,7 +182,7 @@ func (r *restorer) parts(ctx context.Context) error {
 			}
 			return r.start(ctx, part)
 		}
-		if err := r.current.write(ctx, content); err != nil {
+		if err := r.current.write(content); err != nil {
 			return fmt.Errorf("restore %s: %w", part, err)
 		}
 		r.done += int64(len(content))

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/nats-io/nats.go"
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
@@ -20,8 +22,10 @@ const (
 )
 
 const (
-	// chunkBytes is how much the broker sends and gets in one message.
-	chunkBytes = 128 << 10
+	// chunkBytes is how much the broker sends in one message, restoreBlock how much one message tells it to restore, in bytes before they
+	// are compressed.
+	chunkBytes   = 128 << 10
+	restoreBlock = 4 << 10
 	// apiTimeout bounds one question to the broker, and its silence within a snapshot.
 	apiTimeout = 30 * time.Second
 	// restoreTimeout bounds the end of a restore: three servers of a cluster copy the stream meanwhile.
@@ -137,6 +141,10 @@ func nextChunk(ctx context.Context, sub *nats.Subscription) (*nats.Msg, error) {
 type restoration struct {
 	conn    *wire.Conn
 	subject string
+	// in takes the snapshot. sent is closed once it was sent, or not, because of err.
+	in   *io.PipeWriter
+	sent chan struct{}
+	err  error
 }
 
 // restore begins to restore a stream that is not there. Its configuration has as many replicas as are told.
@@ -147,29 +155,64 @@ func restore(ctx context.Context, c *wire.Conn, name string, s stream) (*restora
 	if err := ask(ctx, c, apiRestore+name, s, &began); err != nil {
 		return nil, err
 	}
-	return &restoration{conn: c, subject: began.Subject}, nil
+	source, in := io.Pipe()
+	r := &restoration{conn: c, subject: began.Subject, in: in, sent: make(chan struct{})}
+	go func() {
+		defer close(r.sent)
+		r.err = reblock(chunks{ctx, r}, source)
+		_ = source.CloseWithError(r.err)
+	}()
+	return r, nil
 }
 
-// write sends the next bytes of the snapshot.
-func (r *restoration) write(ctx context.Context, b []byte) error {
-	for len(b) > 0 {
-		n := min(len(b), chunkBytes)
-		m, err := r.send(ctx, b[:n], apiTimeout)
-		if err != nil {
-			return err
-		}
-		if len(m.Data) > 0 {
-			if err := answer(m, &struct{}{}); err != nil {
-				return err
-			}
-		}
-		b = b[n:]
+// reblock copies a snapshot with small blocks. The broker gives a restore up if it takes longer than 5 s with what one message brings, and
+// a block of its own holds thousands of messages, of which it syncs each to the disk.
+func reblock(to io.Writer, snapshot io.Reader) error {
+	w := s2.NewWriter(to, s2.WriterBlockSize(restoreBlock), s2.WriterConcurrency(1))
+	_, err := io.Copy(w, s2.NewReader(snapshot))
+	if err != nil {
+		return err
 	}
-	return nil
+	return w.Close()
+}
+
+// chunks sends what is written.
+type chunks struct {
+	ctx context.Context //nolint:containedctx // of one restore
+	r   *restoration
+}
+
+// Write implements io.Writer.
+func (c chunks) Write(b []byte) (int, error) {
+	m, err := c.r.send(c.ctx, b, apiTimeout)
+	if err == nil && len(m.Data) > 0 {
+		err = answer(m, &struct{}{})
+	}
+	if err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// write takes the next bytes of the snapshot.
+func (r *restoration) write(b []byte) error {
+	_, err := r.in.Write(b)
+	return err
+}
+
+// abandon ends what has not ended.
+func (r *restoration) abandon() {
+	_ = r.in.CloseWithError(context.Canceled)
+	<-r.sent
 }
 
 // end waits until the stream is there and returns the sequence of its last message.
 func (r *restoration) end(ctx context.Context) (uint64, error) {
+	_ = r.in.Close()
+	<-r.sent
+	if r.err != nil {
+		return 0, r.err
+	}
 	m, err := r.send(ctx, nil, restoreTimeout)
 	if err != nil {
 		return 0, err
