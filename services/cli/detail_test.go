@@ -151,7 +151,9 @@ func TestAStreamThatBreaksIsAskedForAgainAndOneThatIsRefusedIsNot(t *testing.T) 
 	}))
 	defer web.Close()
 	var out, errors bytes.Buffer
-	root := cli.New(cli.Options{Out: &out, Err: &errors, Getenv: func(string) string { return "token" }})
+	root := cli.New(cli.Options{Out: &out, Err: &errors, Getenv: func(name string) string {
+		return map[string]string{"OUTBOUND_TOKEN": "token"}[name]
+	}})
 	code := cli.Execute(t.Context(), root, []string{"deliveries", "tail", "-o", "json", "--url", web.URL})
 	if code != cli.ExitFailed || asked != 3 || strings.Count(out.String(), "\n") != 2 {
 		t.Errorf("exit %d after %d calls:\n%s", code, asked, out.String())
