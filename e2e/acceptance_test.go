@@ -39,7 +39,7 @@ func TestWhatWasAcceptedIsFoundThoughIntakeWasKilledRightAfterIt(t *testing.T) {
 			for id, sequence := range accepted {
 				e := harness.NewEvent(a.ID, id, "support_conference_end", nil)
 				e.Time = ""
-				r, err := a.Post(e)
+				r, err := a.PostUntilAccepted(t, e)
 				if err != nil || !r.Duplicate || r.Sequence.String() != sequence {
 					t.Fatalf("%s, accepted at %s, was answered with %+v, %v", id, sequence, r, err)
 				}

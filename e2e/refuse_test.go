@@ -83,7 +83,7 @@ func refusesBadEvents(t *testing.T, h *harness.System) {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := waittest.Context(t.Context())
 			defer cancel()
-			m, err := a.Request(ctx, c.kind, c.raw)
+			m, err := a.RequestUntilAnswered(ctx, t, c.kind, c.raw)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -118,7 +118,7 @@ func refusesBadPosts(t *testing.T, h *harness.System) {
 	cases := badEvents(a.ID)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			answer, err := a.PostRaw(c.raw)
+			answer, err := a.PostRawUntilAnswered(t, c.raw)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -130,7 +130,7 @@ func refusesBadPosts(t *testing.T, h *harness.System) {
 	}
 	recorded(t, h, a.ID, cases, "http")
 	t.Run("another's source", func(t *testing.T) {
-		answer, err := a.PostRaw(badEvents(other.ID)[9].small(t))
+		answer, err := a.PostRawUntilAnswered(t, badEvents(other.ID)[9].small(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +138,7 @@ func refusesBadPosts(t *testing.T, h *harness.System) {
 			t.Errorf("answered %d %s, want 403", answer.Status, answer.Body)
 		}
 	})
-	if _, err := a.Post(harness.NewEvent(a.ID, "good", "support_conference_end", harness.Object{})); err != nil {
+	if _, err := a.PostUntilAccepted(t, harness.NewEvent(a.ID, "good", "support_conference_end", harness.Object{})); err != nil {
 		t.Errorf("a good event after the bad ones: %v", err)
 	}
 }
@@ -176,7 +176,7 @@ func answersRepeats(t *testing.T, h *harness.System) {
 	e := harness.NewEvent(a.ID, "e-1", "support_conference_end", harness.Object{})
 	first := publish(t, a, e)
 	again := publish(t, a, e)
-	posted, err := a.Post(e)
+	posted, err := a.PostUntilAccepted(t, e)
 	if err != nil {
 		t.Fatal(err)
 	}

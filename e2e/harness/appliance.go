@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-
-	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // Event is an event on the wire: a CloudEvent 1.0.
@@ -80,21 +78,6 @@ func (a *Appliance) Publish(ctx context.Context, e Event) (Reply, error) {
 		return Reply{}, &Refusal{Code: code, Body: m.Data}
 	}
 	return readReply(m.Data)
-}
-
-// PublishUntilAccepted hands in an event over NATS, again as long as the broker's store is slow: the reply then says that the event can be
-// retried with the same id.
-func (a *Appliance) PublishUntilAccepted(ctx context.Context, t T, e Event) (r Reply, err error) {
-	t.Helper()
-	waittest.NoError(t, "the event to be accepted", func() error {
-		r, err = a.Publish(ctx, e)
-		var refused *Refusal
-		if errors.As(err, &refused) && refused.Code == "503" && ctx.Err() == nil {
-			return err
-		}
-		return nil
-	})
-	return r, err
 }
 
 // Post hands in an event over HTTP with the appliance's token.
