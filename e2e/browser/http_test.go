@@ -13,15 +13,21 @@ import (
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
-// publish hands in an event over REST with a token, and returns its key.
+// publish hands in an event over REST with a token, again as long as the store is slow, and returns its key.
 func (p *place) publish(t *testing.T, token string, e harness.Event) string {
 	t.Helper()
 	c := harness.NewClient(p.system.REST.Base, token)
 	defer c.Close()
-	answer, err := c.CallAs("application/cloudevents+json", http.MethodPost, "/v1/events", e)
-	if err != nil || answer.Status != http.StatusOK {
-		t.Fatalf("publish %s: %d %s %v", e.ID, answer.Status, answer.Body, err)
-	}
+	waittest.NoError(t, "the event to be accepted", func() error {
+		answer, err := c.CallAs("application/cloudevents+json", http.MethodPost, "/v1/events", e)
+		if err == nil && answer.Status == http.StatusServiceUnavailable {
+			return fmt.Errorf("%s", answer.Body)
+		}
+		if err != nil || answer.Status != http.StatusOK {
+			t.Fatalf("publish %s: %d %s %v", e.ID, answer.Status, answer.Body, err)
+		}
+		return nil
+	})
 	return e.Key()
 }
 

@@ -1353,6 +1353,15 @@ type ExportAuditResponse struct {
 	Sequence *string `json:"sequence,omitempty"`
 }
 
+// ExportAuditResponseLine A line of a stream: either `result` or `error`.
+type ExportAuditResponseLine struct {
+	// Error Why the stream ended.
+	Error *Error `json:"error,omitempty"`
+
+	// Result Response of ExportAudit: an entry, or the end.
+	Result *ExportAuditResponse `json:"result,omitempty"`
+}
+
 // FieldFault An error in a field.
 type FieldFault struct {
 	// Description What is wrong and what to do.
@@ -11001,15 +11010,8 @@ func (r ListAuditEntriesAnswer) ContentType() string {
 type ExportAuditAnswer struct {
 	Body         []byte
 	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *ExportAuditResponse
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Error
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r ExportAuditAnswer) GetJSON200() *ExportAuditResponse {
-	return r.JSON200
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -15322,13 +15324,6 @@ func ParseExportAuditAnswer(rsp *http.Response) (*ExportAuditAnswer, error) {
 	}
 
 	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest ExportAuditResponse
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Error
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
