@@ -111,7 +111,7 @@ func (r *runtime) open(ctx context.Context) (err error) {
 	if err := r.checkFiles(ctx); err != nil {
 		return err
 	}
-	if r.secrets, err = openSecrets(r.o.Data); err != nil {
+	if r.secrets, err = openSecrets(r.o); err != nil {
 		return err
 	}
 	if err := r.openTLS(); err != nil {

@@ -62,6 +62,8 @@ func addRunFlags(f *pflag.FlagSet, flags *allinone.Options, file *string) {
 	f.StringVar((*string)(&flags.URLPolicy), "url-policy", string(d.URLPolicy), "URLs allowed for HTTP recipients: https, https-443 or any")
 	f.StringArrayVar(&flags.AllowEgress, "allow-egress", nil,
 		"additional address range (CIDR) that the HTTP sender may connect to; may be repeated")
+	f.StringVar(&flags.SealKey, "seal-key", "", "where the key is kept that secrets are sealed with: file:PATH, env:NAME or\n"+
+		"exec:PROGRAM ARGUMENTS; empty: DIR/seal.key, made by the first start")
 	f.StringVar((*string)(&flags.Sync), "sync", string(d.Sync), "when accepted events are synced to disk: always or interval")
 }
 
@@ -83,6 +85,7 @@ func load(set *pflag.FlagSet, flags allinone.Options, file string) (allinone.Opt
 		"insecure":     func() { o.Insecure = flags.Insecure },
 		"url-policy":   func() { o.URLPolicy = flags.URLPolicy },
 		"allow-egress": func() { o.AllowEgress = flags.AllowEgress },
+		"seal-key":     func() { o.SealKey = flags.SealKey },
 		"sync":         func() { o.Sync = flags.Sync },
 		"metrics":      func() { o.Telemetry.Metrics = flags.Telemetry.Metrics },
 	} {

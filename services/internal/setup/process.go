@@ -182,9 +182,10 @@ func (p *Process) Config(c Client, o configclient.Options) (*configclient.Client
 
 // Sealer opens the key that secrets are sealed with.
 func (p *Process) Sealer(s Sealed) (*secret.Sealer, error) {
-	k, err := secret.LoadKey(s.SealKeyFile)
+	place, option := s.place()
+	k, err := place.Load()
 	if err != nil {
-		return nil, fmt.Errorf("sealKeyFile: %w", err)
+		return nil, fmt.Errorf("%s: %w", option, err)
 	}
 	return k, nil
 }
