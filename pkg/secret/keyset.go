@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
@@ -21,6 +22,31 @@ type keys struct {
 	ids     []string
 	// content is the keyset in Tink's JSON.
 	content []byte
+	handle  *keyset.Handle
+}
+
+// sealingWith is the same keyset, of which another key seals.
+func (k *keys) sealingWith(id string) (*keys, error) {
+	if k.primary == id {
+		return k, nil
+	}
+	m := keyset.NewManagerFromHandle(k.handle)
+	n, err := strconv.ParseUint(id, 16, 32)
+	if err == nil {
+		err = m.SetPrimary(uint32(n))
+	}
+	var handle *keyset.Handle
+	if err == nil {
+		handle, err = m.Handle()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("seal with the key %s: %w", id, err)
+	}
+	a, err := aead.New(handle)
+	if err != nil {
+		return nil, fmt.Errorf("seal with the key %s: %w", id, err)
+	}
+	return &keys{aead: a, primary: id, ids: k.ids, content: k.content, handle: handle}, nil
 }
 
 // readKeys reads a keyset in Tink's JSON, as it is or in base64.
@@ -40,7 +66,7 @@ func readKeys(content []byte, from string) (*keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("use the sealing key in %s: %w", from, err)
 	}
-	k := &keys{aead: a, content: text}
+	k := &keys{aead: a, content: text, handle: handle}
 	primary, err := handle.Primary()
 	if err != nil {
 		return nil, fmt.Errorf("use the sealing key in %s: %w", from, err)
@@ -68,20 +94,43 @@ func NewKeyset() ([]byte, error) {
 	return append(b.Bytes(), '\n'), nil
 }
 
+// NewKeysetAfter makes a keyset with a new key that seals, and those of an earlier keyset, which open what they have sealed.
+func NewKeysetAfter(earlier *Sealer) ([]byte, error) {
+	m := keyset.NewManagerFromHandle(earlier.root.handle)
+	id, err := m.Add(aead.AES256GCMKeyTemplate())
+	if err == nil {
+		err = m.SetPrimary(id)
+	}
+	var handle *keyset.Handle
+	if err == nil {
+		handle, err = m.Handle()
+	}
+	var b bytes.Buffer
+	if err == nil {
+		err = insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&b))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("add a sealing key to %s: %w", earlier.place, err)
+	}
+	return append(b.Bytes(), '\n'), nil
+}
+
 // keyName is the id of a key in words: eight hexadecimal digits.
 func keyName(id uint32) string { return fmt.Sprintf("%08x", id) }
 
 const (
 	// withID begins what a key with an id seals (Tink's output prefix TINK): this byte, then the id, big-endian.
-	withID       = 1
-	lenID        = 5
-	withoutIDTag = "-"
+	withID = 1
+	lenID  = 5
 )
+
+// WithoutID stands for the keys whose values do not begin with an id.
+const WithoutID = "-"
 
 // KeyOf is the id of the key that has sealed a value, "-" for a value without one, which a keyset of the prefix RAW has sealed.
 func KeyOf(sealed []byte) string {
 	if len(sealed) < lenID || sealed[0] != withID {
-		return withoutIDTag
+		return WithoutID
 	}
 	return keyName(binary.BigEndian.Uint32(sealed[1:lenID]))
 }

@@ -107,6 +107,28 @@ func (p Place) read() ([]byte, error) {
 	}
 }
 
+// leastBrokerKey is how long a key of the broker must be, in characters.
+const leastBrokerKey = 32
+
+// BrokerKey reads the key that the files of an embedded broker are encrypted with from a place; empty if the place is empty. White space
+// around it does not count.
+func BrokerKey(place string) (string, error) {
+	p, err := ParsePlace(place)
+	if err != nil || !p.Given() {
+		return "", err
+	}
+	content, err := p.Read()
+	if err != nil {
+		return "", err
+	}
+	key := string(bytes.TrimSpace(content))
+	if len(key) < leastBrokerKey {
+		return "", fmt.Errorf("%s has a key of %d characters: use at least %d random ones, e.g. openssl rand -base64 32", p, len(key),
+			leastBrokerKey)
+	}
+	return key, nil
+}
+
 // readPrivate reads a file that only its owner may change.
 func readPrivate(path string) ([]byte, error) {
 	info, err := os.Stat(path)

@@ -190,12 +190,11 @@ func (s *Sealer) Hand() (id string, sealed []byte, err error) {
 func (s *Sealer) HandRoot(by string) (sealed []byte, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for _, k := range s.held() {
-		if k.primary == by {
-			return k.seal(s.root.content, handedOn(s.root.primary))
-		}
+	k, err := s.sealingWith(by)
+	if err != nil {
+		return nil, fmt.Errorf("hand on the key %s: %w", s.root.primary, err)
 	}
-	return nil, fmt.Errorf("hand on the key %s: the key %s is not at hand", s.root.primary, by)
+	return k.seal(s.root.content, handedOn(s.root.primary))
 }
 
 // Adopt opens a key that Hand or HandRoot has sealed and keeps it in memory, so that what it seals can be opened. A key that is at hand
@@ -233,13 +232,21 @@ func (s *Sealer) add(k *keys) {
 func (s *Sealer) Activate(id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	k, err := s.sealingWith(id)
+	if err == nil {
+		s.active = k
+	}
+	return err
+}
+
+// sealingWith is a keyset that seals with a key. The caller holds mu.
+func (s *Sealer) sealingWith(id string) (*keys, error) {
 	for _, k := range s.held() {
-		if k.primary == id {
-			s.active = k
-			return nil
+		if slices.Contains(k.ids, id) {
+			return k.sealingWith(id)
 		}
 	}
-	return fmt.Errorf("use the key %s: it is not at hand, only %s", id, listed(s.ids()))
+	return nil, fmt.Errorf("the key %s is not at hand, only %s of %s", id, listed(s.ids()), s.place)
 }
 
 // Reload reads the place again. Keys that it no longer holds stay in memory, so that what is on its way can be opened.
@@ -266,11 +273,6 @@ func (s *Sealer) install(k *keys) {
 	}
 	s.others = slices.DeleteFunc(s.others, func(o *keys) bool { return o.primary == k.primary })
 	s.root, s.others = k, append(s.others, before)
-	for _, o := range s.held() {
-		if o.primary == s.active.primary {
-			s.active = o
-		}
-	}
 	s.stir()
 }
 

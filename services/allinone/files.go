@@ -1,6 +1,7 @@
 package allinone
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
+	"github.com/outbound-events/outbound/services/config"
 )
 
 // The files in the data folder.
@@ -107,6 +109,22 @@ func checkSecrets(dir, sealKey string) error {
 		}
 	}
 	return nil
+}
+
+// openKeys checks that the sealing key opens what is stored. A key that this start has made is removed if it does not.
+func (r *runtime) openKeys(ctx context.Context, c *config.Service) error {
+	err := c.Open(ctx)
+	if err == nil {
+		return nil
+	}
+	if r.o.SealKey != "" {
+		return fmt.Errorf("--seal-key %s: %w", r.o.SealKey, err)
+	}
+	if r.secrets.sealer.Made() {
+		err = fmt.Errorf("%s was missing, and the store has secrets: %w", fileSealKey, err)
+		err = errors.Join(err, os.Remove(filepath.Join(r.o.Data, fileSealKey)))
+	}
+	return fmt.Errorf("--data %s: %w", r.o.Data, err)
 }
 
 // removeEndpoints removes the file of a previous process, so that waiting for the file waits for this process.

@@ -3,6 +3,8 @@
 package setup
 
 import (
+	"fmt"
+
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/pki"
 	"github.com/outbound-events/outbound/pkg/process"
@@ -133,6 +135,12 @@ func (s Sealed) validate(f *process.Faults) {
 	}
 	_, err := secret.ParsePlace(s.SealKey)
 	f.Within("sealKey", err)
+}
+
+// Fault is an error that has to do with the sealing key, with the option that names it.
+func (s Sealed) Fault(err error) error {
+	_, option := s.place()
+	return fmt.Errorf("%s: %w", option, err)
 }
 
 // place is where the key is kept, and the option that says so.
