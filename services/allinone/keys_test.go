@@ -89,13 +89,14 @@ func TestDeliveriesGoOnWhileTheSealingKeyIsRotated(t *testing.T) {
 			if now.Rotation.State == "INTERRUPTED" {
 				t.Fatalf("the rotation was interrupted: %s", now.Rotation.Error)
 			}
-			done = now.Rotation.State == "DONE"
+			done = now.Rotation.State == "WAITING" || now.Rotation.State == "DONE"
 		}
 	}
 	waittest.Until(t, "all events arrive", func() bool { n, _, _ := c.counts(); return n == published })
 	if n, repeats, wrong := c.counts(); repeats != 2*n || wrong != 0 { // three recipients get each event
 		t.Errorf("of %d events, %d requests were repeats and %d had another password", n, repeats-2*n, wrong)
 	}
+	waittest.Until(t, "the old key is dropped", func() bool { return r.keys().Rotation.State == "DONE" })
 	after := r.keys()
 	if len(after.Keys) != 1 || after.Keys[0].ID == before.Keys[0].ID || after.Keys[0].Secrets != "3" || after.Keys[0].PastSecrets != "6" {
 		t.Errorf("the keys are %+v", after)
@@ -151,7 +152,8 @@ func TestAStartWithTheWrongKeyIsRefused(t *testing.T) {
 	}{
 		{"another sealing key", func(o *allinone.Options) { o.SealKey = "file:" + other },
 			[]string{"--seal-key file:" + other, "opens none of the secrets", "recipients/r", "http.auth.basic.password"}},
-		{"no sealing key there", func(o *allinone.Options) { o.SealKey = "file:" + other + "x" }, []string{"--seal-key file:" + other + "x", "no such file"}},
+		{"no sealing key there", func(o *allinone.Options) { o.SealKey = "file:" + other + "x" },
+			[]string{"--seal-key file:" + other + "x", "no such file"}},
 		{"an unknown scheme", func(o *allinone.Options) { o.SealKey = "awskms:x" }, []string{"sealKey (--seal-key)", `"awskms"`, "exec:"}},
 		{"no key of the store", func(o *allinone.Options) { o.JetStreamKey = "" }, []string{"--jetstream-key (not given)", "is encrypted"}},
 		{"another key of the store", func(o *allinone.Options) { o.JetStreamKey = "env:OTHER_STORE_KEY" },

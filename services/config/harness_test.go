@@ -94,7 +94,7 @@ func (h *fixture) run(adapt ...func(*config.Options)) {
 	conn := cmp.Or(h.own, h.bus)
 	publisher := bus.NewPublisher(conn)
 	s, err := config.New(o, config.Deps{Bus: conn, Publisher: publisher, Sealer: h.sealer, Resolver: h.resolver, Notices: h.notices,
-		Hold: h.hold})
+		Hold: h.hold, KeysSettledFor: time.Millisecond})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -25,34 +25,8 @@ func TestARotationThatIsKilledAfterAnyWriteIsContinued(t *testing.T) {
 		}
 		var left atomic.Int64
 		left.Store(1 << 40)
-		h := start(t)
-		h.stop()
-		h.hold = func(context.Context) error {
-			if left.Add(-1) < 0 {
-				return errKilled
-			}
-			return nil
-		}
-		h.run()
-		in := httpRecipient("R")
-		in.GetHttp().Auth = basic("u", "first-password")
-		r := h.create(in)
-		r.GetHttp().Auth, r.Etag = basic("u", "third-password"), ""
-		h.update(r, "http.auth")
-		tokens := h.rotation()
-		h.mustRelay(byToken())
-		tokens.uses(canaryRefresh, "Outbound")
-		tokens.mustKeep(canaryRefresh, "rotated")
-		inventory := storecheck.File{Path: filepath.Join(t.TempDir(), "inventory.json")}
-		if err := storecheck.NewWatcher(storecheck.Options{Conn: h.bus, Keeper: inventory, Every: waitALittle}).Note(h.ctx()); err != nil {
-			t.Fatal(err)
-		}
-		known, err := inventory.Load(h.ctx())
-		if err != nil || known == nil {
-			t.Fatalf("no inventory: %v", err)
-		}
-		old := h.sealer.Root()
-
+		h := startHeld(t, &left)
+		known, old := h.noted(), h.sealer.Root()
 		left.Store(writes)
 		state := h.untilItStops()
 		whole = state == outboundv1.KeyRotation_WAITING
@@ -64,6 +38,7 @@ func TestARotationThatIsKilledAfterAnyWriteIsContinued(t *testing.T) {
 		if found, err := storecheck.Check(h.ctx(), h.bus, known); err != nil || len(found) > 0 {
 			t.Errorf("after %d writes a start would find the store damaged: %v, %v", writes, found, err)
 		}
+		var err error
 		if h.sealer, err = h.sealer.Place().Load(); err != nil {
 			t.Fatal(err)
 		}
@@ -91,6 +66,49 @@ func TestARotationThatIsKilledAfterAnyWriteIsContinued(t *testing.T) {
 	if interrupted < 4 {
 		t.Errorf("only %d rotations were interrupted", interrupted)
 	}
+}
+
+// startHeld starts a service that may make so many writes, with a recipient and a relay.
+func startHeld(t *testing.T, left *atomic.Int64) *fixture {
+	t.Helper()
+	h := start(t)
+	h.stop()
+	h.hold = func(context.Context) error {
+		if left.Add(-1) < 0 {
+			return errKilled
+		}
+		return nil
+	}
+	h.run()
+	in := httpRecipient("R")
+	in.GetHttp().Auth = basic("u", "first-password")
+	r := h.create(in)
+	r.GetHttp().Auth, r.Etag = basic("u", "third-password"), ""
+	h.update(r, "http.auth")
+	tokens := h.rotation()
+	h.mustRelay(byToken())
+	tokens.uses(canaryRefresh, "Outbound")
+	tokens.mustKeep(canaryRefresh, "rotated")
+	return h
+}
+
+// noted is what a process notes of the store as it is now.
+func (h *fixture) noted() *storecheck.Inventory {
+	h.t.Helper()
+	keeper := storecheck.File{Path: filepath.Join(h.t.TempDir(), "inventory.json")}
+	w := storecheck.NewWatcher(storecheck.Options{Conn: h.bus, Keeper: keeper, Every: waitALittle})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	var known *storecheck.Inventory
+	h.eventually("the inventory is written", func() bool {
+		var err error
+		known, err = keeper.Load(h.ctx())
+		return err == nil && known != nil
+	})
+	cancel()
+	<-done
+	return known
 }
 
 // untilItStops begins a rotation and returns the state in which it does nothing more.

@@ -90,6 +90,8 @@ type Deps struct {
 	Logger *slog.Logger
 	// Notices take what people must know. Nil: nobody is told.
 	Notices *notice.Board
+	// KeysSettledFor is how long no sender may have come or gone before a sealing key that was replaced is dropped. Default 10s.
+	KeysSettledFor time.Duration
 	// Hold returns nil if this process, and no other, may change something now. Nil: there is no other.
 	Hold func(ctx context.Context) error
 }
@@ -163,7 +165,7 @@ func (s *Service) wire() {
 	s.live = s.newResources(stores{recipients: s.recipientsKV, settings: s.settingsKV}, consumers, s.prechecker())
 	s.access = access.New(store.NewParts(s.settingsKV), s.rules, d.Bus.Now)
 	s.keys = keys.New(keys.Deps{Bus: d.Bus, Recipients: s.recipientsKV, Settings: s.settingsKV, Sealer: d.Sealer, Notices: d.Notices,
-		Logger: d.Logger})
+		Logger: d.Logger, SettledFor: d.KeysSettledFor})
 	s.backups = backups.New(backups.Deps{
 		Bus: d.Bus, Recipients: store.NewRecipients(s.recipientsKV), Parts: store.NewParts(s.settingsKV), Sealer: d.Sealer, Logger: d.Logger,
 	})

@@ -199,13 +199,8 @@ func (s *Store) Repair(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	if slices.Contains(s.secrets, fileSealKey) {
-		if err := storecheck.GiveUpSecrets(ctx, s.conn); err != nil {
-			return "", err
-		}
-	}
 	if len(s.found) == 0 {
-		return "no event was lost", nil
+		return "no event was lost", s.giveUpSealed(ctx)
 	}
 	done, err := s.repairer().Repair(ctx, s.found)
 	if err != nil {
@@ -214,7 +209,15 @@ func (s *Store) Repair(ctx context.Context) (string, error) {
 	if s.aside != "" {
 		done.Text += "; the damaged files are in " + s.aside
 	}
-	return done.Text, nil
+	return done.Text, s.giveUpSealed(ctx)
+}
+
+// giveUpSealed gives up what an old key has sealed, if a new one was made.
+func (s *Store) giveUpSealed(ctx context.Context) error {
+	if !slices.Contains(s.secrets, fileSealKey) {
+		return nil
+	}
+	return storecheck.GiveUpSecrets(ctx, s.conn)
 }
 
 func (s *Store) makeSecrets() error {

@@ -12,6 +12,7 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,8 +37,11 @@ type Deps struct {
 	// Recipients and Settings are the buckets that hold secrets.
 	Recipients, Settings *store.KV
 	Sealer               *secret.Sealer
-	Notices              *notice.Board
-	Logger               *slog.Logger
+	// SettledFor is how long no watcher may have come or gone before the old key is dropped. Default 10s: watchers that have lost this
+	// service come back within that time.
+	SettledFor time.Duration
+	Notices    *notice.Board
+	Logger     *slog.Logger
 }
 
 // Keys implements outboundv1.KeyServiceServer.
@@ -66,6 +70,7 @@ type Keys struct {
 
 // New returns the keys. What is written to the buckets is sealed with the active one from now on.
 func New(d Deps) *Keys {
+	d.SettledFor = cmp.Or(d.SettledFor, settledFor)
 	k := &Keys{deps: d, parts: store.NewParts(d.Settings), watchers: map[*watcher]bool{}, tokens: map[string][]byte{}, moved: time.Now()}
 	d.Recipients.KeepPastIn(d.Recipients)
 	d.Settings.KeepPastIn(d.Recipients)

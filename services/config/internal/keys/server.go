@@ -86,9 +86,9 @@ func (k *Keys) Run(ctx context.Context) {
 
 const (
 	// lookEvery is the pause between two looks at the keyring.
-	lookEvery = time.Second
-	// settled is how long no watcher may have come or gone before the old key is dropped.
-	settled = 3 * time.Second
+	lookEvery = 500 * time.Millisecond
+	// settledFor is the default of Deps.SettledFor.
+	settledFor = 10 * time.Second
 )
 
 // look tells of a rotation that was interrupted, and drops what was handed on once nobody needs it.
@@ -98,7 +98,7 @@ func (k *Keys) look(ctx context.Context) error {
 		return err
 	}
 	k.mu.Lock()
-	run, quiet := k.run, time.Since(k.moved) >= settled
+	run, quiet := k.run, time.Since(k.moved) >= k.deps.SettledFor
 	running := run != nil && run.running
 	k.mu.Unlock()
 	switch {
