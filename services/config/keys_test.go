@@ -6,7 +6,9 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -270,4 +272,76 @@ func pastValue(t *testing.T, raw []byte) []byte {
 // thirdPassword is the header of the last password of each recipient.
 func thirdPassword() string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte("u:third-password"))
+}
+
+// The place of the key can't be written: the new key is put there by somebody else, and the senders have places of their own.
+func TestAKeyThatIsKeptElsewhereIsRotated(t *testing.T) {
+	h := start(t)
+	in := httpRecipient("R")
+	in.GetHttp().Auth = basic("u", "third-password")
+	h.create(in)
+	h.stop()
+	dir := t.TempDir()
+	kept, copied := filepath.Join(dir, "kept.key"), filepath.Join(dir, "copy.key")
+	content, err := os.ReadFile(h.sealer.Place().File())
+	if err == nil {
+		err = errors.Join(os.WriteFile(kept, content, 0o600), os.WriteFile(copied, content, 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	place, err := secret.ParsePlace("exec:/bin/cat " + kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.sealer, err = place.Load(); err != nil {
+		t.Fatal(err)
+	}
+	h.run()
+	old := h.sealer.Root()
+	sender := h.sender(secret.FilePlace(copied))
+	_, err = h.keys.RotateKeys(h.ctx(), &outboundv1.RotateKeysRequest{})
+	wantCode(t, err, codes.FailedPrecondition)
+	earlier, err := secret.LoadKey(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := secret.NewKeysetAfter(earlier)
+	if err == nil {
+		err = os.WriteFile(kept, both, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = h.keys.RotateKeys(h.ctx(), &outboundv1.RotateKeysRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	rotation := func() *outboundv1.KeyRotation {
+		all, err := h.keys.ListKeys(h.ctx(), &outboundv1.ListKeysRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all.GetRotation()
+	}
+	h.eventually("it waits for the sender's file", func() bool { return rotation().GetState() == outboundv1.KeyRotation_WAITING })
+	want := []string{"http-sender reads file:" + copied}
+	if r := rotation(); !slices.Equal(r.GetWaitingFor(), want) || r.GetTo() == old || h.sealedWith(old) != 0 {
+		t.Errorf("the rotation is %v, want it to wait for %q", r, want)
+	}
+	h.eventually("the sender opens what is sealed anew", func() bool {
+		r, ok := sender.Recipient("r")
+		return ok && r.HTTP.Auth.Value == thirdPassword() && sender.KeyErr() == nil
+	})
+	if err := os.WriteFile(copied, both, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.eventually("the sender reads its file again", func() bool { return rotation().GetState() == outboundv1.KeyRotation_DONE })
+	// A sender with the old key alone comes too late, and is told.
+	if err := os.WriteFile(copied, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	late := h.sender(secret.FilePlace(copied))
+	if err := late.KeyErr(); err == nil || !strings.Contains(err.Error(), copied) {
+		t.Errorf("a sender with the old key: %v", err)
+	}
 }

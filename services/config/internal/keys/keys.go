@@ -92,7 +92,14 @@ func (k *Keys) Open(ctx context.Context) error {
 		return err
 	}
 	k.adopt(ctx, ring)
-	if use := wanted(ring, k.deps.Sealer); use != "" {
+	use := wanted(ring, k.deps.Sealer)
+	if use == "" {
+		// A keyset with a new key may have been put there, which others do not have: what seals by now goes on until a rotation.
+		if use, err = k.sealedWith(ctx, ring); err != nil {
+			return err
+		}
+	}
+	if use != "" {
 		if err := k.deps.Sealer.Activate(use); err != nil {
 			return fmt.Errorf("%s: %w: secrets are sealed with that key: give it", k.deps.Sealer.Place(), err)
 		}
