@@ -45,7 +45,7 @@ func ParsePlace(text string) (Place, error) {
 	case strings.HasPrefix(rest, "//"):
 		return Place{}, fmt.Errorf("%q has a host: write %s:%s", text, scheme, "/"+strings.TrimLeft(rest, "/"))
 	case p.rest == "":
-		return Place{}, fmt.Errorf("%q says nothing after %s:", text, scheme)
+		return Place{}, fmt.Errorf("%q says nothing after its scheme", text)
 	case scheme == schemeEnv && strings.HasPrefix(p.rest, ourVariables):
 		return Place{}, fmt.Errorf("%q: variables that begin with %s are options: choose another name", text, ourVariables)
 	}

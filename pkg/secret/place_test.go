@@ -54,7 +54,7 @@ func TestAPlaceThatIsNoneSaysWhatToDo(t *testing.T) {
 		"/etc/seal.key":     "use file:/etc/seal.key",
 		"vault:secret/a":    `the scheme "vault" is not known: use file:PATH, env:NAME or exec:PROGRAM`,
 		"awskms://arn:x":    `the scheme "awskms" is not known`,
-		"file:":             "says nothing after file:",
+		"file:":             "says nothing after its scheme",
 		"file:///etc/s.key": "write file:/etc/s.key",
 		"env:OUTBOUND_KEY":  "are options",
 		"FILE:/etc/s.key":   `the scheme "FILE" is not known`,

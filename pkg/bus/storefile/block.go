@@ -94,10 +94,12 @@ func (s stream) scan(b block) (x scan, err error) {
 	if x.content, err = os.ReadFile(b.path); err != nil {
 		return x, err
 	}
-	if x.content, err = s.opener.block(b, s.name, x.content); err != nil {
-		x.closed = true
-		return x, nil
+	plain, closed := s.opener.block(b, s.name, x.content)
+	if closed != nil {
+		x.closed = true // it is a fault of the block
+		return x, nil   //nolint:nilerr // see above
 	}
+	x.content = plain
 	if bytes.HasPrefix(x.content, []byte("cmp")) {
 		return x, nil // compressed: not by us
 	}
