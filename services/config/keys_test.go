@@ -274,33 +274,40 @@ func thirdPassword() string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte("u:third-password"))
 }
 
-// The place of the key can't be written: the new key is put there by somebody else, and the senders have places of their own.
-func TestAKeyThatIsKeptElsewhereIsRotated(t *testing.T) {
-	h := start(t)
+// keptElsewhere starts the service again, with a recipient, and its key printed by a program that reads the file kept. copied is a copy.
+func (h *fixture) keptElsewhere() (kept, copied string, content []byte) {
+	h.t.Helper()
 	in := httpRecipient("R")
 	in.GetHttp().Auth = basic("u", "third-password")
 	h.create(in)
 	h.stop()
-	dir := t.TempDir()
-	kept, copied := filepath.Join(dir, "kept.key"), filepath.Join(dir, "copy.key")
+	dir := h.t.TempDir()
+	kept, copied = filepath.Join(dir, "kept.key"), filepath.Join(dir, "copy.key")
 	content, err := os.ReadFile(h.sealer.Place().File())
 	if err == nil {
 		err = errors.Join(os.WriteFile(kept, content, 0o600), os.WriteFile(copied, content, 0o600))
 	}
 	if err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	place, err := secret.ParsePlace("exec:/bin/cat " + kept)
 	if err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	if h.sealer, err = place.Load(); err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	h.run()
+	return kept, copied, content
+}
+
+// The place of the key can't be written: the new key is put there by somebody else, and the senders have places of their own.
+func TestAKeyThatIsKeptElsewhereIsRotated(t *testing.T) {
+	h := start(t)
+	kept, copied, content := h.keptElsewhere()
 	old := h.sealer.Root()
 	sender := h.sender(secret.FilePlace(copied))
-	_, err = h.keys.RotateKeys(h.ctx(), &outboundv1.RotateKeysRequest{})
+	_, err := h.keys.RotateKeys(h.ctx(), &outboundv1.RotateKeysRequest{})
 	wantCode(t, err, codes.FailedPrecondition)
 	earlier, err := secret.LoadKey(kept)
 	if err != nil {
