@@ -57,6 +57,9 @@ func (c *Client) takeKeys(ctx context.Context, ring *outboundv1.Keyring) {
 		return
 	}
 	for _, h := range ring.GetHanded() {
+		if ring.GetNext() == "" && c.o.Sealer.Holds(ring.GetActive()) {
+			break // the others are of no use any more
+		}
 		if err := c.o.Sealer.Adopt(h.GetId(), h.GetSealed()); err != nil {
 			c.log.WarnContext(ctx, "sealing key of the keyring not opened", telemetry.KeyError, err.Error())
 		}

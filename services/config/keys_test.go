@@ -105,6 +105,7 @@ func (h *fixture) secrets() (ids []string) {
 		}
 		ids = append(ids, r.GetId())
 	}
+	h.update(&outboundv1.Recipient{Id: ids[0], DisplayName: "Renamed"}, "display_name")
 	h.create(httpRecipient("Without"))
 	in := httpRecipient("Gone")
 	in.GetHttp().Auth = bearer(canaryToken)
@@ -168,8 +169,11 @@ func (h *fixture) pastStays(ids []string, r *outboundv1.KeyRotation, revisionsBe
 	h.t.Helper()
 	t := h.t
 	all := h.revisions("recipients/"+ids[0], 0)
-	if len(all) != revisionsBefore+1 || all[0].GetAction() != "re-sealed" || len(all[0].GetChanges()) != 0 && all[0].GetActor() != "admin" {
+	if len(all) != revisionsBefore+1 || all[0].GetAction() != "re-sealed" || len(all[0].GetChanges()) != 0 || all[0].GetActor() != "admin" {
 		t.Errorf("there are %d revisions, and were %d: %v", len(all), revisionsBefore, all)
+	}
+	if renamed := told(all[1]); renamed != "recipients/"+ids[0]+` changed by admin displayName:"R 0">"Renamed"` {
+		t.Errorf("a revision that left the password as it was is told as %s", renamed)
 	}
 	first := all[len(all)-1]
 	if first.GetAction() != "created" {

@@ -20,7 +20,7 @@ import (
 
 // Command makes the command `keys`.
 func Command(env *command.Env) *cobra.Command {
-	c := command.Group("keys", "Show and rotate the keys that secrets are sealed with", listCommand(env), rotateCommand(env), newCommand(env))
+	c := command.Group("keys", "Show and rotate the keys that secrets are sealed with", listCommand(env), rotateCommand(env), newCommand())
 	c.Long = "Show and rotate the keys that secrets of recipients and of the SMTP relay are sealed with. Only admins can do that.\n\n" +
 		"Each sealed value begins with the id of its key. The keys themselves are never shown."
 	return c
@@ -70,6 +70,9 @@ func told(r *outboundv1.KeyRotation) string {
 		}
 		return text + ": run outbound keys rotate to continue"
 	case outboundv1.KeyRotation_WAITING:
+		if len(r.GetWaitingFor()) == 0 {
+			return fmt.Sprintf("everything is sealed with the key %s; the key before is dropped in a moment", r.GetTo())
+		}
 		return fmt.Sprintf("everything is sealed with the key %s; the key before is kept until these have the new one: %s", r.GetTo(),
 			strings.Join(r.GetWaitingFor(), "; "))
 	case outboundv1.KeyRotation_DONE, outboundv1.KeyRotation_STATE_UNSPECIFIED:
@@ -121,7 +124,7 @@ func rotateCommand(env *command.Env) *cobra.Command {
 	}
 }
 
-func newCommand(env *command.Env) *cobra.Command {
+func newCommand() *cobra.Command {
 	var after string
 	cmd := &cobra.Command{
 		Use: "new", Short: "Print a new sealing key, to be kept where sealKey names it", Args: command.Arguments(),

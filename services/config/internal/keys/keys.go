@@ -58,20 +58,22 @@ type Keys struct {
 	mu sync.Mutex
 	// run is the rotation that this process carries out or has carried out last.
 	run *rotation
+	// beginning says that one is about to be carried out.
+	beginning bool
 	// start starts a rotation in the background, nil before Run.
 	start func(r *rotation)
 	// watchers are those who watch the settings and open secrets.
 	watchers map[*watcher]bool
 	// moved is when a watcher came or went last.
 	moved time.Time
-	// tokens are refresh tokens of the relay as they were sealed and are sealed anew.
-	tokens map[string][]byte
+	// resealed are sealed values with those that have replaced them, while a rotation is under way.
+	resealed map[string][]byte
 }
 
 // New returns the keys. What is written to the buckets is sealed with the active one from now on.
 func New(d Deps) *Keys {
 	d.SettledFor = cmp.Or(d.SettledFor, settledFor)
-	k := &Keys{deps: d, parts: store.NewParts(d.Settings), watchers: map[*watcher]bool{}, tokens: map[string][]byte{}, moved: time.Now()}
+	k := &Keys{deps: d, parts: store.NewParts(d.Settings), watchers: map[*watcher]bool{}, resealed: map[string][]byte{}, moved: time.Now()}
 	d.Recipients.KeepPastIn(d.Recipients)
 	d.Settings.KeepPastIn(d.Recipients)
 	d.Recipients.OnApply(k.prepare)
@@ -109,6 +111,9 @@ func (k *Keys) Open(ctx context.Context) error {
 
 // adopt takes over the keys of the keyring that can be opened. Those that can't are of no use to this process.
 func (k *Keys) adopt(ctx context.Context, ring *outboundv1.Keyring) {
+	if ring.GetNext() == "" && k.deps.Sealer.Holds(ring.GetActive()) {
+		return // those before it are of no use any more
+	}
 	for _, h := range ring.GetHanded() {
 		if err := k.deps.Sealer.Adopt(h.GetId(), h.GetSealed()); err != nil {
 			k.deps.Logger.WarnContext(ctx, "sealing key of the keyring not opened", telemetry.KeyError, err.Error())

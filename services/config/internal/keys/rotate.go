@@ -168,33 +168,24 @@ func (k *Keys) pass(ctx context.Context, r *rotation) (found int, unopened []los
 	}{
 		{k.deps.Settings, store.KeySMTP}, {k.deps.Settings, store.KeyRelayToken}, {k.deps.Recipients, store.PrefixRecipient + ">"},
 	} {
-		n, u, err := k.passOf(ctx, r, x.bucket, x.keys)
+		keys, u, err := k.foreignKeys(ctx, x.bucket, x.keys)
 		if err != nil {
 			return found, unopened, err
 		}
-		found, unopened = found+n, append(unopened, u...)
+		unopened = append(unopened, u...)
+		for _, key := range keys {
+			n, err := k.resealKey(ctx, r, x.bucket, key)
+			if err != nil {
+				return found, unopened, fmt.Errorf("seal %s anew: %w", key, err)
+			}
+			found += n
+		}
 	}
 	return found, unopened, nil
 }
 
 // page is how many changes are read at once.
 const page = 200
-
-// passOf is pass of some keys of a bucket.
-func (k *Keys) passOf(ctx context.Context, r *rotation, b *store.KV, pattern string) (found int, unopened []lost, err error) {
-	keys, unopened, err := k.foreignKeys(ctx, b, pattern)
-	if err != nil {
-		return 0, nil, err
-	}
-	for _, key := range keys {
-		n, err := k.resealKey(ctx, r, b, key)
-		if err != nil {
-			return found, unopened, fmt.Errorf("seal %s anew: %w", key, err)
-		}
-		found += n
-	}
-	return found, unopened, nil
-}
 
 // foreignKeys are the keys with a value, in use or earlier, that holds a secret which another key has sealed and which can be opened.
 func (k *Keys) foreignKeys(ctx context.Context, b *store.KV, pattern string) (keys []string, unopened []lost, err error) {

@@ -122,19 +122,17 @@ func (k *Keys) reseal(d document) (changed map[string][]byte, unopened []lost, e
 	return changed, unopened, nil
 }
 
-// again seals a secret anew. Two places that hold the same sealed value get the same new one: the relay's refresh token is known by it.
+// again seals a secret anew. Revisions that hold the same sealed value get the same new one: they are compared by it, and the relay's
+// refresh token is known by it.
 func (k *Keys) again(s sealed, plain []byte) ([]byte, error) {
-	if s.bound != credential.SecretRelayRefresh {
-		return k.deps.Sealer.Seal(plain, s.bound)
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if next, ok := k.tokens[string(s.value)]; ok && secret.KeyOf(next) == k.deps.Sealer.Active() {
+	if next, ok := k.resealed[string(s.value)]; ok && secret.KeyOf(next) == k.deps.Sealer.Active() {
 		return next, nil
 	}
 	next, err := k.deps.Sealer.Seal(plain, s.bound)
 	if err == nil {
-		k.tokens[string(s.value)] = next
+		k.resealed[string(s.value)] = next
 	}
 	return next, err
 }

@@ -93,17 +93,17 @@ const (
 
 // look tells of a rotation that was interrupted, and drops what was handed on once nobody needs it.
 func (k *Keys) look(ctx context.Context) error {
+	if k.busy() {
+		return nil
+	}
 	ring, err := k.ring(ctx)
-	if err != nil {
+	if err != nil || k.busy() {
 		return err
 	}
 	k.mu.Lock()
 	run, quiet := k.run, time.Since(k.moved) >= k.deps.SettledFor
-	running := run != nil && run.running
 	k.mu.Unlock()
 	switch {
-	case running:
-		return nil
 	case ring.GetNext() != "":
 		text := fmt.Sprintf("The rotation of the sealing key to %s was interrupted", ring.GetNext())
 		if run != nil && run.err != nil {
@@ -111,15 +111,12 @@ func (k *Keys) look(ctx context.Context) error {
 		}
 		k.deps.Notices.Set(keyNotice, text+". Run outbound keys rotate to continue.")
 		return nil
-	case len(ring.GetHanded()) == 0:
+	case len(ring.GetHanded()) == 0, !quiet:
 		return nil
 	}
 	if waiting := k.waitingFor(ring.GetActive()); len(waiting) > 0 {
 		k.deps.Notices.Set(keyNotice, fmt.Sprintf("Everything is sealed with the key %s. Put it where these processes read their key, as the "+
 			"config service has it: %s.", ring.GetActive(), strings.Join(waiting, "; ")))
-		return nil
-	}
-	if !quiet {
 		return nil
 	}
 	if _, err = k.save(ctx, func(r *outboundv1.Keyring) { r.Handed = nil }); err != nil {
@@ -138,6 +135,7 @@ func (k *Keys) finish(ctx context.Context, r *rotation) {
 	err := k.carryOut(ctx, r)
 	k.mu.Lock()
 	r.running, r.err = false, err
+	clear(k.resealed)
 	k.mu.Unlock()
 	if err != nil {
 		k.deps.Logger.ErrorContext(ctx, "rotation of the sealing key interrupted", telemetry.KeyError, err.Error())
@@ -153,7 +151,13 @@ func (k *Keys) RotateKeys(ctx context.Context, _ *outboundv1.RotateKeysRequest) 
 	defer k.begun.Unlock()
 	k.mu.Lock()
 	running, start := k.run != nil && k.run.running, k.start
+	k.beginning = start != nil && !running
 	k.mu.Unlock()
+	defer func() {
+		k.mu.Lock()
+		k.beginning = false
+		k.mu.Unlock()
+	}()
 	if start == nil {
 		return nil, rpc.Unavailable("the config service is starting or stopping: try again in a moment")
 	}
@@ -171,8 +175,16 @@ func (k *Keys) RotateKeys(ctx context.Context, _ *outboundv1.RotateKeysRequest) 
 	return k.state(ctx)
 }
 
+// busy reports whether a rotation is under way here. What the keyring tells of one counts only if none is, before it is read and after.
+func (k *Keys) busy() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.beginning || k.run != nil && k.run.running
+}
+
 // state is the last rotation, nil if there was none.
 func (k *Keys) state(ctx context.Context) (*outboundv1.KeyRotation, error) {
+	running := k.busy()
 	ring, err := k.ring(ctx)
 	if err != nil {
 		return nil, store.AsStatus(ctx, err)
@@ -184,8 +196,8 @@ func (k *Keys) state(ctx context.Context) (*outboundv1.KeyRotation, error) {
 	if ring.GetNext() != "" {
 		out.From, out.To = ring.GetActive(), ring.GetNext()
 	}
+	running = k.busy() || running
 	k.mu.Lock()
-	running := k.run != nil && k.run.running
 	if k.run != nil && k.run.to == out.GetTo() {
 		out.Resealed = k.run.resealed.Load()
 		if k.run.err != nil {
