@@ -112,8 +112,8 @@ func (b block) keyPath() string { return strings.TrimSuffix(b.path, ".blk") + ".
 // key, or encrypted and there is none, or not encrypted and there is one. A store that does not exist yet can be opened with any key.
 func CheckKey(o Options) error {
 	folders, err := os.ReadDir(o.folder())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if errors.Is(err, fs.ErrNotExist) || err != nil && o.Key == "" {
+		return nil // who opens the store tells what is wrong with it
 	}
 	if err != nil {
 		return fmt.Errorf("read the broker's store: %w", err)
