@@ -140,6 +140,33 @@ func (e IntakeDecision) Valid() bool {
 	}
 }
 
+// Defines values for KeyRotationState.
+const (
+	KeyRotationStateDONE             KeyRotationState = "DONE"
+	KeyRotationStateINTERRUPTED      KeyRotationState = "INTERRUPTED"
+	KeyRotationStateRUNNING          KeyRotationState = "RUNNING"
+	KeyRotationStateSTATEUNSPECIFIED KeyRotationState = "STATE_UNSPECIFIED"
+	KeyRotationStateWAITING          KeyRotationState = "WAITING"
+)
+
+// Valid indicates whether the value is a known member of the KeyRotationState enum.
+func (e KeyRotationState) Valid() bool {
+	switch e {
+	case KeyRotationStateDONE:
+		return true
+	case KeyRotationStateINTERRUPTED:
+		return true
+	case KeyRotationStateRUNNING:
+		return true
+	case KeyRotationStateSTATEUNSPECIFIED:
+		return true
+	case KeyRotationStateWAITING:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RecipientHealth.
 const (
 	DELETING          RecipientHealth = "DELETING"
@@ -193,25 +220,25 @@ func (e RecipientWhileDisabledPolicy) Valid() bool {
 
 // Defines values for ReplayState.
 const (
-	DONE                   ReplayState = "DONE"
-	FAILED                 ReplayState = "FAILED"
-	REPLAYSTATEUNSPECIFIED ReplayState = "REPLAY_STATE_UNSPECIFIED"
-	RUNNING                ReplayState = "RUNNING"
-	STOPPED                ReplayState = "STOPPED"
+	ReplayStateDONE                   ReplayState = "DONE"
+	ReplayStateFAILED                 ReplayState = "FAILED"
+	ReplayStateREPLAYSTATEUNSPECIFIED ReplayState = "REPLAY_STATE_UNSPECIFIED"
+	ReplayStateRUNNING                ReplayState = "RUNNING"
+	ReplayStateSTOPPED                ReplayState = "STOPPED"
 )
 
 // Valid indicates whether the value is a known member of the ReplayState enum.
 func (e ReplayState) Valid() bool {
 	switch e {
-	case DONE:
+	case ReplayStateDONE:
 		return true
-	case FAILED:
+	case ReplayStateFAILED:
 		return true
-	case REPLAYSTATEUNSPECIFIED:
+	case ReplayStateREPLAYSTATEUNSPECIFIED:
 		return true
-	case RUNNING:
+	case ReplayStateRUNNING:
 		return true
-	case STOPPED:
+	case ReplayStateSTOPPED:
 		return true
 	default:
 		return false
@@ -236,6 +263,33 @@ func (e RoleKind) Valid() bool {
 	case ROLEUNSPECIFIED:
 		return true
 	case VIEWER:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SealingKeyState.
+const (
+	SealingKeyStateACTIVE           SealingKeyState = "ACTIVE"
+	SealingKeyStateMISSING          SealingKeyState = "MISSING"
+	SealingKeyStateNEXT             SealingKeyState = "NEXT"
+	SealingKeyStateOLD              SealingKeyState = "OLD"
+	SealingKeyStateSTATEUNSPECIFIED SealingKeyState = "STATE_UNSPECIFIED"
+)
+
+// Valid indicates whether the value is a known member of the SealingKeyState enum.
+func (e SealingKeyState) Valid() bool {
+	switch e {
+	case SealingKeyStateACTIVE:
+		return true
+	case SealingKeyStateMISSING:
+		return true
+	case SealingKeyStateNEXT:
+		return true
+	case SealingKeyStateOLD:
+		return true
+	case SealingKeyStateSTATEUNSPECIFIED:
 		return true
 	default:
 		return false
@@ -1621,6 +1675,39 @@ type IntakeViolation struct {
 	Reason *string `json:"reason,omitempty"`
 }
 
+// KeyRotation A rotation of the sealing key.
+type KeyRotation struct {
+	// Actor Who asked for it.
+	Actor *string `json:"actor,omitempty"`
+
+	// EndTime When everything was sealed.
+	EndTime *time.Time `json:"endTime,omitempty"`
+
+	// Error Why it was interrupted, if that is known.
+	Error *string `json:"error,omitempty"`
+
+	// From Id of the key before.
+	From *string `json:"from,omitempty"`
+
+	// Resealed Secrets sealed so far by this process.
+	Resealed *string `json:"resealed,omitempty"`
+
+	// StartTime When it began.
+	StartTime *time.Time `json:"startTime,omitempty"`
+
+	// State How far it is.
+	State *KeyRotationState `json:"state,omitempty"`
+
+	// To Id of the new key.
+	To *string `json:"to,omitempty"`
+
+	// WaitingFor Processes that read the old key from their `sealKey`, and where.
+	WaitingFor *[]string `json:"waitingFor,omitempty"`
+}
+
+// KeyRotationState How far it is.
+type KeyRotationState string
+
 // ListAppliancesResponse Response of ListAppliances.
 type ListAppliancesResponse struct {
 	// Appliances All appliances.
@@ -1664,6 +1751,15 @@ type ListEventsResponse struct {
 
 	// NextPageToken Token of the next page. Empty: this is the last page.
 	NextPageToken *string `json:"nextPageToken,omitempty"`
+}
+
+// ListKeysResponse Response of ListKeys.
+type ListKeysResponse struct {
+	// Keys The keys, the active one first.
+	Keys *[]SealingKey `json:"keys,omitempty"`
+
+	// Rotation The last rotation. Absent: there was none.
+	Rotation *KeyRotation `json:"rotation,omitempty"`
 }
 
 // ListMacrosResponse Response of ListMacros.
@@ -2304,6 +2400,27 @@ type Route struct {
 	// State State of the delivery; unspecified if there is none.
 	State *DeliveryState `json:"state,omitempty"`
 }
+
+// SealingKey A sealing key.
+type SealingKey struct {
+	// Id Id, eight hexadecimal digits; `-` stands for keys without one. Each sealed value begins with the id of its key.
+	Id *string `json:"id,omitempty"`
+
+	// PastSecrets Secrets in earlier revisions that are sealed with it.
+	PastSecrets *string `json:"pastSecrets,omitempty"`
+
+	// Place Where the config service reads it, e.g. `file:/var/lib/outbound/seal.key`. Empty: it is in memory alone.
+	Place *string `json:"place,omitempty"`
+
+	// Secrets Secrets in use that are sealed with it.
+	Secrets *string `json:"secrets,omitempty"`
+
+	// State What it is used for.
+	State *SealingKeyState `json:"state,omitempty"`
+}
+
+// SealingKeyState What a key is used for.
+type SealingKeyState string
 
 // Self Identity of a caller.
 type Self struct {
@@ -3056,6 +3173,9 @@ type ListEventsParams struct {
 	EndTime *time.Time `form:"endTime,omitempty" json:"endTime,omitempty"`
 }
 
+// RotateKeysJSONBody defines parameters for RotateKeys.
+type RotateKeysJSONBody = map[string]interface{}
+
 // ListMacrosParams defines parameters for ListMacros.
 type ListMacrosParams struct {
 	// EventTypes Event types. Empty: all types allowed for email recipients.
@@ -3301,6 +3421,9 @@ type PublishEventApplicationCloudeventsPlusJSONRequestBody = CloudEvent
 
 // PublishEventJSONRequestBody defines body for PublishEvent for application/json ContentType.
 type PublishEventJSONRequestBody = CloudEvent
+
+// RotateKeysJSONRequestBody defines body for RotateKeys for application/json ContentType.
+type RotateKeysJSONRequestBody = RotateKeysJSONBody
 
 // CreateRecipientJSONRequestBody defines body for CreateRecipient for application/json ContentType.
 type CreateRecipientJSONRequestBody = Recipient
@@ -3891,6 +4014,27 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/events/{event_id} (the `GetEvent` operationId).
 	GetEvent(ctx context.Context, eventId string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListKeys Lists the sealing keys and what is sealed with each.
+	//
+	// Corresponds with GET /v1/keys (the `ListKeys` operationId).
+	ListKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateKeysWithBody Begins to seal everything with another key, or continues a rotation that was interrupted. Deliveries go on. ListKeys tells how far it
+	// is. A `sealKey` that is a file gets a new key; of any other, the key that it holds by now is used.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/keys:rotate (the `RotateKeys` operationId).
+	RotateKeysWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateKeys Begins to seal everything with another key, or continues a rotation that was interrupted. Deliveries go on. ListKeys tells how far it
+	// is. A `sealKey` that is a file gets a new key; of any other, the key that it holds by now is used.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/keys:rotate (the `RotateKeys` operationId).
+	RotateKeys(ctx context.Context, body RotateKeysJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListMacros Lists the macros of email templates, and the default templates.
 	//
@@ -4985,6 +5129,57 @@ func (c *Client) PublishEvent(ctx context.Context, body PublishEventJSONRequestB
 // Corresponds with GET /v1/events/{event_id} (the `GetEvent` operationId).
 func (c *Client) GetEvent(ctx context.Context, eventId string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetEventRequest(c.Server, eventId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListKeys Lists the sealing keys and what is sealed with each.
+//
+// Corresponds with GET /v1/keys (the `ListKeys` operationId).
+func (c *Client) ListKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListKeysRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateKeysWithBody Begins to seal everything with another key, or continues a rotation that was interrupted. Deliveries go on. ListKeys tells how far it
+// is. A `sealKey` that is a file gets a new key; of any other, the key that it holds by now is used.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/keys:rotate (the `RotateKeys` operationId).
+func (c *Client) RotateKeysWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateKeysRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateKeys Begins to seal everything with another key, or continues a rotation that was interrupted. Deliveries go on. ListKeys tells how far it
+// is. A `sealKey` that is a file gets a new key; of any other, the key that it holds by now is used.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/keys:rotate (the `RotateKeys` operationId).
+func (c *Client) RotateKeys(ctx context.Context, body RotateKeysJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateKeysRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8109,6 +8304,73 @@ func NewGetEventRequest(server string, eventId string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewListKeysRequest constructs an http.Request for the ListKeys method
+func NewListKeysRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/keys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRotateKeysRequest calls the generic RotateKeys builder with application/json body
+func NewRotateKeysRequest(server string, body RotateKeysJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRotateKeysRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewRotateKeysRequestWithBody constructs an http.Request for the RotateKeys method, with any body, and a specified content type
+func NewRotateKeysRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/keys:rotate")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListMacrosRequest constructs an http.Request for the ListMacros method
 func NewListMacrosRequest(server string, params *ListMacrosParams) (*http.Request, error) {
 	var err error
@@ -10279,6 +10541,29 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/events/{event_id} (the `GetEvent` operationId).
 	GetEventWithResponse(ctx context.Context, eventId string, reqEditors ...RequestEditorFn) (*GetEventAnswer, error)
 
+	// ListKeysWithResponse Lists the sealing keys and what is sealed with each.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/keys (the `ListKeys` operationId).
+	ListKeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListKeysAnswer, error)
+
+	// RotateKeysWithBodyWithResponse Begins to seal everything with another key, or continues a rotation that was interrupted. Deliveries go on. ListKeys tells how far it
+	// is. A `sealKey` that is a file gets a new key; of any other, the key that it holds by now is used.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/keys:rotate (the `RotateKeys` operationId).
+	RotateKeysWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateKeysAnswer, error)
+
+	// RotateKeysWithResponse Begins to seal everything with another key, or continues a rotation that was interrupted. Deliveries go on. ListKeys tells how far it
+	// is. A `sealKey` that is a file gets a new key; of any other, the key that it holds by now is used.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/keys:rotate (the `RotateKeys` operationId).
+	RotateKeysWithResponse(ctx context.Context, body RotateKeysJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateKeysAnswer, error)
+
 	// ListMacrosWithResponse Lists the macros of email templates, and the default templates.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -12084,6 +12369,102 @@ func (r GetEventAnswer) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetEventAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListKeysAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ListKeysResponse
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListKeysAnswer) GetJSON200() *ListKeysResponse {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ListKeysAnswer) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListKeysAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListKeysAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListKeysAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListKeysAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RotateKeysAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *KeyRotation
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RotateKeysAnswer) GetJSON200() *KeyRotation {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r RotateKeysAnswer) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RotateKeysAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RotateKeysAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RotateKeysAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RotateKeysAnswer) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -14364,6 +14745,47 @@ func (c *ClientWithResponses) GetEventWithResponse(ctx context.Context, eventId 
 	return ParseGetEventAnswer(rsp)
 }
 
+// ListKeysWithResponse Lists the sealing keys and what is sealed with each.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/keys (the `ListKeys` operationId).
+func (c *ClientWithResponses) ListKeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListKeysAnswer, error) {
+	rsp, err := c.ListKeys(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListKeysAnswer(rsp)
+}
+
+// RotateKeysWithBodyWithResponse Begins to seal everything with another key, or continues a rotation that was interrupted. Deliveries go on. ListKeys tells how far it
+// is. A `sealKey` that is a file gets a new key; of any other, the key that it holds by now is used.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/keys:rotate (the `RotateKeys` operationId).
+func (c *ClientWithResponses) RotateKeysWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateKeysAnswer, error) {
+	rsp, err := c.RotateKeysWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateKeysAnswer(rsp)
+}
+
+// RotateKeysWithResponse Begins to seal everything with another key, or continues a rotation that was interrupted. Deliveries go on. ListKeys tells how far it
+// is. A `sealKey` that is a file gets a new key; of any other, the key that it holds by now is used.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/keys:rotate (the `RotateKeys` operationId).
+func (c *ClientWithResponses) RotateKeysWithResponse(ctx context.Context, body RotateKeysJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateKeysAnswer, error) {
+	rsp, err := c.RotateKeys(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateKeysAnswer(rsp)
+}
+
 // ListMacrosWithResponse Lists the macros of email templates, and the default templates.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -16031,6 +16453,72 @@ func ParseGetEventAnswer(rsp *http.Response) (*GetEventAnswer, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Event
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListKeysAnswer parses an HTTP response from a ListKeysWithResponse call
+func ParseListKeysAnswer(rsp *http.Response) (*ListKeysAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListKeysAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ListKeysResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRotateKeysAnswer parses an HTTP response from a RotateKeysWithResponse call
+func ParseRotateKeysAnswer(rsp *http.Response) (*RotateKeysAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RotateKeysAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest KeyRotation
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

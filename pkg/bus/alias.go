@@ -48,6 +48,8 @@ const (
 	BucketSettings   = names.BucketSettings
 	BucketStatus     = names.BucketStatus
 	BucketReplays    = names.BucketReplays
+	// KeyGivenUp is a key in the bucket of settings. See storecheck.GiveUpSecrets.
+	KeyGivenUp = names.KeyGivenUp
 	// IngestSubject is what the ingest service listens on.
 	IngestSubject = names.IngestSubject
 	// MinServerVersion is the oldest nats-server that Outbound works with.

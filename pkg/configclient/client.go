@@ -36,6 +36,8 @@ type Options struct {
 	Bookmarks bool
 	// Sealer opens secrets. Without one they are left out.
 	Sealer *secret.Sealer
+	// Name is what this process is called at the config service.
+	Name string
 	// Logger logs when the config service is lost. Default: slog's.
 	Logger *slog.Logger
 }
@@ -68,6 +70,13 @@ type Client struct {
 	ready         chan struct{}
 	gotRecipients bool
 	gotSettings   bool
+	// ring are the sealing keys. unopened are recipients whose secrets no key at hand opens, late those that were opened before the first
+	// snapshot was complete. opened says that any secret was opened, keyError why one was not.
+	ring     *outboundv1.Keyring
+	unopened map[string]*outboundv1.StoredRecipient
+	late     map[string]*recipient.Recipient
+	opened   bool
+	keyError error
 
 	// calls guards listeners and their calls, so that no two run at once.
 	calls     sync.Mutex
@@ -83,6 +92,7 @@ func New(conn grpc.ClientConnInterface, o Options) *Client {
 		recipients: outboundv1.NewRecipientServiceClient(conn), settings: outboundv1.NewSettingsServiceClient(conn),
 		o: o, log: o.Logger, ready: make(chan struct{}), now: defaultSettings(), changed: make(chan struct{}),
 		known: map[string]*recipient.Recipient{}, shown: map[string]*recipient.Recipient{},
+		unopened: map[string]*outboundv1.StoredRecipient{}, late: map[string]*recipient.Recipient{},
 		bookmark: bookmark{changed: make(chan struct{})}, ask: make(chan struct{}, 1),
 	}
 	if c.log == nil {
@@ -125,6 +135,9 @@ func (c *Client) Run(ctx context.Context) error {
 	}
 	if c.o.Settings {
 		wg.Go(func() { c.keep(ctx, "settings", c.watchSettings) })
+	}
+	if c.o.Settings && c.o.Sealer != nil {
+		wg.Go(func() { c.keepKeys(ctx) })
 	}
 	wg.Wait()
 	return nil
@@ -204,6 +217,9 @@ func (c *Client) keep(ctx context.Context, what string, watch func(context.Conte
 		}
 		if synced {
 			pause, lost = firstPause, ""
+		}
+		if errors.Is(err, errOtherKeys) {
+			continue
 		}
 		if text := fmt.Sprint(err); text != lost {
 			c.log.WarnContext(ctx, "connection to the config service lost, using the last known configuration", logkey.Watch, what,

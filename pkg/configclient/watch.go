@@ -3,6 +3,7 @@ package configclient
 import (
 	"cmp"
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -56,6 +57,7 @@ func (c *Client) watchRecipients(ctx context.Context) (synced bool, err error) {
 // decode makes a recipient, or nil for one that can't be sent to as it is: its deliveries wait, and the log says why.
 func (c *Client) decode(ctx context.Context, s *outboundv1.StoredRecipient) *recipient.Recipient {
 	r, err := DecodeRecipient(s, c.o.Sealer)
+	c.noteOpened(s, err)
 	if err != nil {
 		c.log.ErrorContext(ctx, "recipient not valid, its deliveries are held", telemetry.KeyRecipient, s.GetRecipient().GetId(),
 			telemetry.KeyError, err.Error())
@@ -80,6 +82,10 @@ func (c *Client) put(id string, r *recipient.Recipient) {
 // replace replaces all recipients with those of a snapshot. The bookmark, if any, says how recent it is.
 func (c *Client) replace(snapshot map[string]*recipient.Recipient, b *outboundv1.Bookmark) {
 	c.mu.Lock()
+	for id, r := range c.late {
+		snapshot[id] = r
+	}
+	clear(c.late)
 	c.known = snapshot
 	c.show()
 	c.mark(b)
@@ -109,18 +115,24 @@ func (c *Client) arrived(got *bool) {
 
 // watchSettings follows one stream until it breaks off. Each message is the whole state.
 func (c *Client) watchSettings(ctx context.Context) (synced bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stream, err := c.settings.WatchSettings(ctx, &outboundv1.WatchSettingsRequest{})
+	q := watchRequest(c.o)
+	ctx, wait := whileSameKeys(ctx, c.o.Sealer, q)
+	defer wait()
+	stream, err := c.settings.WatchSettings(ctx, q)
 	if err != nil {
 		return false, err
 	}
 	for {
 		m, err := stream.Recv()
+		if errors.Is(context.Cause(ctx), errOtherKeys) {
+			return true, errOtherKeys
+		}
 		if err != nil {
 			return synced, err
 		}
+		c.takeKeys(ctx, m.GetKeyring())
 		s, err := DecodeSettings(m, c.o.Sealer)
+		c.noteSettings(m, err)
 		if err != nil {
 			// What is known stays: half of the settings would be worse than the last ones.
 			c.log.ErrorContext(ctx, "settings not valid, using the last valid ones", telemetry.KeyError, err.Error())

@@ -43,6 +43,8 @@ const (
 	From       = "from"
 	Until      = "until"
 	Again      = "again"
+	KeyID      = "key_id"
+	Sealed     = "sealed"
 	// Waited and Duration are durations as text.
 	Waited   = "waited"
 	Duration = "took"

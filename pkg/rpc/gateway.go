@@ -71,6 +71,7 @@ func RegisterGateway(ctx context.Context, mux *runtime.ServeMux, conn grpc.Clien
 		v1.RegisterSettingsServiceHandlerClient(ctx, mux, v1.NewSettingsServiceClient(conn)),
 		v1.RegisterAccessServiceHandlerClient(ctx, mux, v1.NewAccessServiceClient(conn)),
 		v1.RegisterBackupServiceHandlerClient(ctx, mux, v1.NewBackupServiceClient(conn)),
+		v1.RegisterKeyServiceHandlerClient(ctx, mux, v1.NewKeyServiceClient(conn)),
 		v1.RegisterAuditServiceHandlerClient(ctx, mux, v1.NewAuditServiceClient(conn)),
 		v1.RegisterEventServiceHandlerClient(ctx, mux, v1.NewEventServiceClient(conn)),
 		v1.RegisterDeliveryServiceHandlerClient(ctx, mux, v1.NewDeliveryServiceClient(conn)),

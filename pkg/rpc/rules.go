@@ -97,6 +97,9 @@ func roles() map[string]Rule {
 
 		v1.BackupService_DownloadBackup_FullMethodName: admin,
 
+		v1.KeyService_ListKeys_FullMethodName:   admin,
+		v1.KeyService_RotateKeys_FullMethodName: admin,
+
 		v1.AuditService_ListAuditEntries_FullMethodName: admin,
 		v1.AuditService_ExportAudit_FullMethodName:      admin,
 		v1.AuditService_RecordSession_FullMethodName:    service,

@@ -43,6 +43,7 @@ func everything(s grpc.ServiceRegistrar) {
 	v1.RegisterStatusServiceServer(s, v1.UnimplementedStatusServiceServer{})
 	v1.RegisterAccessServiceServer(s, &v1.UnimplementedAccessServiceServer{})
 	v1.RegisterBackupServiceServer(s, v1.UnimplementedBackupServiceServer{})
+	v1.RegisterKeyServiceServer(s, v1.UnimplementedKeyServiceServer{})
 	v1.RegisterAuditServiceServer(s, v1.UnimplementedAuditServiceServer{})
 }
 

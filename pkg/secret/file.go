@@ -45,3 +45,24 @@ func ignoreAbsent(err error) error {
 	}
 	return err
 }
+
+// replaceFile writes a file in place of the one that is there, with its mode. It is there whole and on disk, before or after.
+func replaceFile(path string, content []byte) (err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ignoreAbsent(os.Remove(f.Name()))) }()
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Chmod(info.Mode().Perm()), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}

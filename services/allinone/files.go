@@ -1,6 +1,7 @@
 package allinone
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
+	"github.com/outbound-events/outbound/services/config"
 )
 
 // The files in the data folder.
@@ -57,9 +59,10 @@ func makeData(dir string) error {
 	return nil
 }
 
-// openSecrets reads the tokens and the key of a data folder; the first start makes them.
-func openSecrets(dir string) (s secrets, err error) {
-	if err := checkSecrets(dir); err != nil {
+// openSecrets reads the tokens and the key of a data folder; the first start makes them. A key that is kept elsewhere is never made.
+func openSecrets(o Options) (s secrets, err error) {
+	dir := o.Data
+	if err := checkSecrets(dir, o.SealKey); err != nil {
 		return s, err
 	}
 	if s.tokens.Admin, err = secret.LoadOrCreateToken(filepath.Join(dir, fileAdminToken)); err != nil {
@@ -68,6 +71,16 @@ func openSecrets(dir string) (s secrets, err error) {
 	if s.tokens.Service, err = secret.LoadOrCreateToken(filepath.Join(dir, fileServiceToken)); err != nil {
 		return s, fmt.Errorf("data: %w", err)
 	}
+	if o.SealKey != "" {
+		place, err := secret.ParsePlace(o.SealKey)
+		if err == nil {
+			s.sealer, err = place.Load()
+		}
+		if err != nil {
+			return s, fmt.Errorf("--seal-key %s: %w", o.SealKey, err)
+		}
+		return s, nil
+	}
 	if s.sealer, err = secret.LoadOrCreateKey(filepath.Join(dir, fileSealKey)); err != nil {
 		return s, fmt.Errorf("data: %w", err)
 	}
@@ -75,7 +88,7 @@ func openSecrets(dir string) (s secrets, err error) {
 }
 
 // checkSecrets refuses a data folder that has been in use and lacks a secret. A new one in its place would open nothing that was sealed.
-func checkSecrets(dir string) error {
+func checkSecrets(dir, sealKey string) error {
 	_, err := os.Stat(filepath.Join(dir, fileInventory))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -87,12 +100,31 @@ func checkSecrets(dir string) error {
 		fileSealKey:    "without it the secrets of recipients and of the relay cannot be read",
 		fileAdminToken: "scripts and people sign in with it",
 	} {
+		if name == fileSealKey && sealKey != "" {
+			continue
+		}
 		if _, err := os.Stat(filepath.Join(dir, name)); errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("--data %s: %s is missing: %s: restore it from a backup, or have a new one made: outbound repair --data %s",
 				dir, name, cost, dir)
 		}
 	}
 	return nil
+}
+
+// openKeys checks that the sealing key opens what is stored. A key that this start has made is removed if it does not.
+func (r *runtime) openKeys(ctx context.Context, c *config.Service) error {
+	err := c.Open(ctx)
+	if err == nil {
+		return nil
+	}
+	if r.o.SealKey != "" {
+		return fmt.Errorf("--seal-key %s: %w", r.o.SealKey, err)
+	}
+	if r.secrets.sealer.Made() {
+		err = fmt.Errorf("%s was missing, and the store has secrets: %w", fileSealKey, err)
+		err = errors.Join(err, os.Remove(filepath.Join(r.o.Data, fileSealKey)))
+	}
+	return fmt.Errorf("--data %s: %w", r.o.Data, err)
 }
 
 // removeEndpoints removes the file of a previous process, so that waiting for the file waits for this process.

@@ -31,7 +31,8 @@ func (r *runtime) checkFiles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	report, err := embed.InspectStore(dir)
+	store := embed.Store{Dir: dir, Key: r.brokerKey}
+	report, err := embed.InspectStore(store)
 	if err != nil {
 		return brokerFault(r.o, err)
 	}
@@ -42,7 +43,7 @@ func (r *runtime) checkFiles(ctx context.Context) error {
 	if len(mendable) == 0 {
 		return nil
 	}
-	aside, err := embed.MendStore(ctx, dir, mendable, r.o.Streams)
+	aside, err := embed.MendStore(ctx, store, mendable, r.o.Streams)
 	if err != nil {
 		return brokerFault(r.o, err)
 	}

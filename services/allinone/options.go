@@ -12,6 +12,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc/quota"
+	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/config"
 	"github.com/outbound-events/outbound/services/console"
@@ -51,6 +52,12 @@ type Options struct {
 	URLPolicy recipient.URLPolicy `yaml:"urlPolicy"`
 	// AllowEgress opens address prefixes (CIDR) to the HTTP sender beside public addresses.
 	AllowEgress []string `yaml:"allowEgress"`
+	// SealKey is where the key is kept that secrets are sealed with: `file:PATH`, `env:NAME` or `exec:PROGRAM ARGUMENTS`. Empty: seal.key in
+	// the data folder, which the first start makes.
+	SealKey string `yaml:"sealKey"`
+	// JetStreamKey is where the key is kept that the files of the embedded broker are encrypted with: `file:PATH`, `env:NAME` or
+	// `exec:PROGRAM ARGUMENTS`. Empty: they are not encrypted.
+	JetStreamKey string `yaml:"jetstreamKey"`
 	// Sync says when accepted events reach the disk: always (before they are answered) or interval (within two minutes).
 	Sync Sync `yaml:"sync"`
 	// Streams are the bounds of the streams.
@@ -121,6 +128,10 @@ func (o *Options) Validate() error {
 		streams.Replicas = 1
 	}
 	o.validateLimits(&f)
+	_, err := secret.ParsePlace(o.SealKey)
+	f.Within("sealKey (--seal-key)", err)
+	_, err = secret.ParsePlace(o.JetStreamKey)
+	f.Within("jetstreamKey (--jetstream-key)", err)
 	f.Within("streams", streams.Validate())
 	f.Within("telemetry", o.Telemetry.Validate())
 	f.Within("ingest", o.Ingest.Validate())

@@ -13,11 +13,13 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/embed"
 	"github.com/outbound-events/outbound/pkg/bus/storecheck"
+	"github.com/outbound-events/outbound/pkg/bus/storefile"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/notice"
 	"github.com/outbound-events/outbound/pkg/pki"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/ingest"
 	"github.com/outbound-events/outbound/services/internal/setup"
@@ -52,6 +54,8 @@ type runtime struct {
 	telemetry *telemetry.Telemetry
 	notices   *notice.Board
 	secrets   secrets
+	// brokerKey is what the broker's files are encrypted with; empty: they are not.
+	brokerKey string
 	// files are the certificate of the listeners; nil without TLS.
 	files  *pki.Files
 	http   net.Listener
@@ -108,10 +112,13 @@ func (r *runtime) open(ctx context.Context) (err error) {
 	}
 	r.notices = notice.NewBoard(r.telemetry.Logger)
 	r.onClose(func() { _ = r.telemetry.Shutdown(context.WithoutCancel(ctx)) })
+	if r.brokerKey, err = secret.BrokerKey(r.o.JetStreamKey); err != nil {
+		return fmt.Errorf("--jetstream-key: %w", err)
+	}
 	if err := r.checkFiles(ctx); err != nil {
 		return err
 	}
-	if r.secrets, err = openSecrets(r.o.Data); err != nil {
+	if r.secrets, err = openSecrets(r.o); err != nil {
 		return err
 	}
 	if err := r.openTLS(); err != nil {
@@ -133,7 +140,7 @@ func (r *runtime) open(ctx context.Context) (err error) {
 		return fmt.Errorf("--nats: %w", err)
 	}
 	r.broker, err = r.start(embed.Options{StoreDir: filepath.Join(r.o.Data, folderBroker), Host: host, Port: port,
-		GroupSync: r.o.Sync == SyncAlways, Logger: r.telemetry.Logger, TLS: r.tlsConfig(),
+		GroupSync: r.o.Sync == SyncAlways, Key: r.brokerKey, Logger: r.telemetry.Logger, TLS: r.tlsConfig(),
 		Limits: embed.Limits{Connections: r.o.NATSConnections, Subscriptions: r.o.NATSSubscriptions}})
 	if err != nil {
 		return brokerFault(r.o, err)
@@ -166,6 +173,13 @@ func brokerFault(o Options, err error) error {
 	var listening *net.OpError
 	if errors.As(err, &listening) {
 		return fmt.Errorf("--nats %s: %w", o.NATS, err)
+	}
+	if errors.Is(err, storefile.ErrKey) {
+		given := "not given"
+		if o.JetStreamKey != "" {
+			given = o.JetStreamKey
+		}
+		return fmt.Errorf("--jetstream-key (%s): %w", given, err)
 	}
 	return fmt.Errorf("--data %s: %w", o.Data, err)
 }

@@ -53,6 +53,9 @@ func (r *runtime) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.openKeys(ctx, settings); err != nil {
+		return err
+	}
 	past, err := history.New(r.o.History, history.Deps{Bus: core, Log: log, Publisher: publisher, Config: r.watch, Broker: r.durability(),
 		Version: process.Version(), FreeBytes: r.broker.FreeBytes, Telemetry: r.telemetry})
 	if err != nil {
@@ -97,7 +100,7 @@ func (r *runtime) watchConfig() error {
 		return err
 	}
 	r.onClose(func() { _ = conn.Close() })
-	o := configclient.Options{Settings: true, Bookmarks: true, Sealer: r.secrets.sealer, Logger: r.telemetry.Logger}
+	o := configclient.Options{Settings: true, Bookmarks: true, Sealer: r.secrets.sealer, Logger: r.telemetry.Logger, Name: "outbound"}
 	r.watch = configclient.New(conn, o)
 	r.watch.OnChange(func() {
 		if r.watch.Told() != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/events"
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 	"github.com/outbound-events/outbound/services/cli/internal/input"
+	"github.com/outbound-events/outbound/services/cli/internal/keys"
 	"github.com/outbound-events/outbound/services/cli/internal/output"
 	"github.com/outbound-events/outbound/services/cli/internal/recipients"
 	"github.com/outbound-events/outbound/services/cli/internal/revisions"
@@ -81,7 +82,7 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 		recipients.Command(env), declare.ApplyCommand(env), declare.ExportCommand(env), events.Command(env), deliveries.Command(env),
 		status(env), appliances(env), simulate.Command(env), settings(env), customFields(env), eventTypes(env), macros(env),
 		revisions.Command(env), deliveries.ReplaysCommand(env), access.UsersCommand(env), access.TokensCommand(env), access.WhoamiCommand(env),
-		backups.BackupCommand(env), audits.Command(env),
+		backups.BackupCommand(env), audits.Command(env), keys.Command(env),
 	} {
 		env.ConnectionFlags(c)
 		env.CompleteTree(c)

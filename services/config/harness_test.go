@@ -44,6 +44,7 @@ type fixture struct {
 	admin    outboundv1.RecipientServiceClient
 	settings outboundv1.SettingsServiceClient
 	backups  outboundv1.BackupServiceClient
+	keys     outboundv1.KeyServiceClient
 	services outboundv1.RecipientServiceClient
 	watcher  outboundv1.SettingsServiceClient
 	stop     func()
@@ -93,13 +94,16 @@ func (h *fixture) run(adapt ...func(*config.Options)) {
 	conn := cmp.Or(h.own, h.bus)
 	publisher := bus.NewPublisher(conn)
 	s, err := config.New(o, config.Deps{Bus: conn, Publisher: publisher, Sealer: h.sealer, Resolver: h.resolver, Notices: h.notices,
-		Hold: h.hold})
+		Hold: h.hold, KeysSettledFor: time.Millisecond})
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: "admin", Service: "service"},
 		HandlerValidates: config.HandlerValidates(), Stop: ctx.Done(), Audit: audited.New(auditlog.New(conn), nil)})
+	if err := s.Open(ctx); err != nil {
+		h.t.Fatal(err)
+	}
 	s.Register(server)
 	local := rpc.InProcess(server)
 	done := make(chan error, 1)
@@ -130,7 +134,7 @@ func (h *fixture) run(adapt ...func(*config.Options)) {
 	h.t.Cleanup(h.stop)
 	h.conn, h.service = service, s
 	h.admin, h.settings = outboundv1.NewRecipientServiceClient(admin), outboundv1.NewSettingsServiceClient(admin)
-	h.backups = outboundv1.NewBackupServiceClient(admin)
+	h.backups, h.keys = outboundv1.NewBackupServiceClient(admin), outboundv1.NewKeyServiceClient(admin)
 	h.services, h.watcher = outboundv1.NewRecipientServiceClient(service), outboundv1.NewSettingsServiceClient(service)
 }
 

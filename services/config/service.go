@@ -24,6 +24,7 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/access"
 	"github.com/outbound-events/outbound/services/config/internal/audits"
 	"github.com/outbound-events/outbound/services/config/internal/backups"
+	"github.com/outbound-events/outbound/services/config/internal/keys"
 	"github.com/outbound-events/outbound/services/config/internal/recipients"
 	"github.com/outbound-events/outbound/services/config/internal/reconcile"
 	"github.com/outbound-events/outbound/services/config/internal/revisions"
@@ -89,6 +90,8 @@ type Deps struct {
 	Logger *slog.Logger
 	// Notices take what people must know. Nil: nobody is told.
 	Notices *notice.Board
+	// KeysSettledFor is how long no sender may have come or gone before a sealing key that was replaced is dropped. Default 10s.
+	KeysSettledFor time.Duration
 	// Hold returns nil if this process, and no other, may change something now. Nil: there is no other.
 	Hold func(ctx context.Context) error
 }
@@ -106,6 +109,7 @@ type Service struct {
 	live      *resources
 	access    *access.Access
 	backups   *backups.Backups
+	keys      *keys.Keys
 	audits    *audits.Audits
 	revisions *revisions.Revisions
 	tester    *recipients.Tester
@@ -160,6 +164,8 @@ func (s *Service) wire() {
 	consumers := reconcile.NewConsumers(d.Bus, store.NewRecipients(s.recipientsKV), d.Logger, d.Hold)
 	s.live = s.newResources(stores{recipients: s.recipientsKV, settings: s.settingsKV}, consumers, s.prechecker())
 	s.access = access.New(store.NewParts(s.settingsKV), s.rules, d.Bus.Now)
+	s.keys = keys.New(keys.Deps{Bus: d.Bus, Recipients: s.recipientsKV, Settings: s.settingsKV, Sealer: d.Sealer, Notices: d.Notices,
+		Logger: d.Logger, SettledFor: d.KeysSettledFor})
 	s.backups = backups.New(backups.Deps{
 		Bus: d.Bus, Recipients: store.NewRecipients(s.recipientsKV), Parts: store.NewParts(s.settingsKV), Sealer: d.Sealer, Logger: d.Logger,
 	})
@@ -175,7 +181,7 @@ func (s *Service) wire() {
 	feed := watch.Deps{KV: s.recipientsKV, Reconnected: consumers.ReconcileSoon, Logger: d.Logger}
 	s.recipientFeed = watch.NewRecipientFeed(d.Bus, feed)
 	feed.KV = s.settingsKV
-	s.settingsFeed = watch.NewSettingsFeed(feed, s.live.All)
+	s.settingsFeed = watch.NewSettingsFeed(feed, s.live.All, s.keys.Watching)
 	s.reconciler = reconcile.New(reconcile.Deps{
 		Entries: s.recipientsKV, Names: store.NewNames(s.recipientsKV, s.options.OrphanAge, d.Bus.Now), Consumers: consumers,
 		Every: s.options.ReconcileEvery, Notices: d.Notices,
@@ -188,7 +194,11 @@ func (s *Service) prechecker() recipients.Prechecker {
 	return recipients.EgressPrechecker{Guard: s.guard, Resolver: s.deps.Resolver, Proxied: s.options.Proxied}
 }
 
-// Register adds RecipientService, SettingsService, AccessService, BackupService and AuditService to a server.
+// Open reads the sealing keys, and checks that they open what is stored. The streams exist by then. It is called before Register, and once
+// this process alone changes the configuration.
+func (s *Service) Open(ctx context.Context) error { return s.keys.Open(ctx) }
+
+// Register adds RecipientService, SettingsService, AccessService, BackupService, AuditService and KeyService to a server.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	outboundv1.RegisterRecipientServiceServer(r, recipientServer{
 		Recipients: s.live.Recipients, Tester: s.tester, Previewer: s.previewer, RecipientFeed: s.recipientFeed, service: s,
@@ -199,6 +209,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	outboundv1.RegisterAccessServiceServer(r, accessServer{Access: s.access})
 	outboundv1.RegisterBackupServiceServer(r, s.backups)
 	outboundv1.RegisterAuditServiceServer(r, s.audits)
+	outboundv1.RegisterKeyServiceServer(r, s.keys)
 }
 
 // Tokens authenticates API tokens by the settings that this service streams to the others.
@@ -214,6 +225,7 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { s.reconciler.Run(ctx) })
 	wg.Go(func() { s.backlogLimiter.Run(ctx) })
 	wg.Go(func() { s.audits.Run(ctx) })
+	wg.Go(func() { s.keys.Run(ctx) })
 	wg.Wait()
 	return nil
 }

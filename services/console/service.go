@@ -208,6 +208,7 @@ func routes(d Neighbours) rpc.Routes {
 		service(outboundv1.AccessService_ServiceDesc):       d.Config,
 		service(outboundv1.BackupService_ServiceDesc):       d.Config,
 		service(outboundv1.AuditService_ServiceDesc):        d.Config,
+		service(outboundv1.KeyService_ServiceDesc):          d.Config,
 		service(outboundv1.EventService_ServiceDesc):        d.History,
 		outboundv1.EventService_PublishEvent_FullMethodName: d.Ingest,
 		service(outboundv1.DeliveryService_ServiceDesc):     d.History,

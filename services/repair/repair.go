@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/outbound-events/outbound/pkg/bus"
@@ -25,6 +26,8 @@ type Options struct {
 	// Data is the data folder of the all-in-one; empty: the broker that NATS names.
 	Data string
 	NATS bus.Options
+	// JetStreamKey is where the key is kept that the store in the data folder is encrypted with; empty: it is not.
+	JetStreamKey string
 	// Streams are the bounds of streams that are made again.
 	Streams bus.StreamOptions
 }
@@ -33,6 +36,7 @@ type Options struct {
 const (
 	folderBroker  = "broker"
 	fileInventory = "inventory.json"
+	fileSealKey   = "seal.key"
 )
 
 // Store is a store that is looked at or repaired. Close it.
@@ -42,8 +46,10 @@ type Store struct {
 	faults []storefile.Fault
 	// secrets are the files with secrets that are missing in the data folder.
 	secrets []string
-	server  *embed.Server
-	conn    *bus.Conn
+	// key is what the store is encrypted with.
+	key    string
+	server *embed.Server
+	conn   *bus.Conn
 	// opened says that the broker was asked already.
 	opened bool
 	aside  string
@@ -54,6 +60,10 @@ type Store struct {
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{o: o}
 	if o.Data != "" {
+		var err error
+		if s.key, err = secret.BrokerKey(o.JetStreamKey); err != nil {
+			return nil, fmt.Errorf("--jetstream-key: %w", err)
+		}
 		if err := s.readFiles(ctx); err != nil {
 			return nil, err
 		}
@@ -85,6 +95,11 @@ func (s *Store) keeper() storecheck.Keeper {
 	return storecheck.Bucket{Conn: s.conn}
 }
 
+// store is the broker's folder.
+func (s *Store) store() embed.Store {
+	return embed.Store{Dir: filepath.Join(s.o.Data, folderBroker), Key: s.key}
+}
+
 func (s *Store) readFiles(ctx context.Context) error {
 	if _, err := os.Stat(s.o.Data); err != nil {
 		return fmt.Errorf("--data: %w", err)
@@ -93,14 +108,14 @@ func (s *Store) readFiles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	report, err := embed.InspectStore(filepath.Join(s.o.Data, folderBroker))
+	report, err := embed.InspectStore(s.store())
 	if err != nil {
 		return fmt.Errorf("--data %s: %w", s.o.Data, err)
 	}
 	s.found, _ = storecheck.Files(report, known)
 	s.faults = report.Faults
 	if known != nil {
-		for _, name := range []string{"seal.key", "admin.token"} {
+		for _, name := range []string{fileSealKey, "admin.token"} {
 			if _, err := os.Stat(filepath.Join(s.o.Data, name)); err != nil {
 				s.secrets = append(s.secrets, name)
 			}
@@ -113,7 +128,7 @@ func (s *Store) readFiles(ctx context.Context) error {
 func (s *Store) open(ctx context.Context) (err error) {
 	o := s.o.NATS
 	if s.o.Data != "" {
-		s.server, err = embed.Start(embed.Options{StoreDir: filepath.Join(s.o.Data, folderBroker), Host: "127.0.0.1", Port: -1, SyncAlways: true})
+		s.server, err = embed.Start(embed.Options{StoreDir: s.store().Dir, Key: s.key, Host: "127.0.0.1", Port: -1, SyncAlways: true})
 		if err != nil {
 			return fmt.Errorf("--data %s: %w", s.o.Data, err)
 		}
@@ -173,7 +188,7 @@ func (s *Store) Repair(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if len(s.faults) > 0 {
-		aside, err := embed.MendStore(ctx, filepath.Join(s.o.Data, folderBroker), s.faults, s.o.Streams)
+		aside, err := embed.MendStore(ctx, s.store(), s.faults, s.o.Streams)
 		if err != nil {
 			return "", err
 		}
@@ -185,7 +200,7 @@ func (s *Store) Repair(ctx context.Context) (string, error) {
 		}
 	}
 	if len(s.found) == 0 {
-		return "no event was lost", nil
+		return "no event was lost", s.giveUpSealed(ctx)
 	}
 	done, err := s.repairer().Repair(ctx, s.found)
 	if err != nil {
@@ -194,7 +209,15 @@ func (s *Store) Repair(ctx context.Context) (string, error) {
 	if s.aside != "" {
 		done.Text += "; the damaged files are in " + s.aside
 	}
-	return done.Text, nil
+	return done.Text, s.giveUpSealed(ctx)
+}
+
+// giveUpSealed gives up what an old key has sealed, if a new one was made.
+func (s *Store) giveUpSealed(ctx context.Context) error {
+	if !slices.Contains(s.secrets, fileSealKey) {
+		return nil
+	}
+	return storecheck.GiveUpSecrets(ctx, s.conn)
 }
 
 func (s *Store) makeSecrets() error {
@@ -210,6 +233,14 @@ func (s *Store) makeSecrets() error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// GiveUpSecrets has the services start although the secrets that are stored can't be opened. They must be entered again.
+func (s *Store) GiveUpSecrets(ctx context.Context) error {
+	if !s.opened {
+		return errors.New("repair the store first: outbound repair without --give-up-secrets")
+	}
+	return storecheck.GiveUpSecrets(ctx, s.conn)
 }
 
 // CancelQueue ends the queue of a recipient that was lost, and returns how many deliveries it ended.

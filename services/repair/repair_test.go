@@ -50,7 +50,7 @@ func open(t *testing.T, data string) *broker {
 	file := storecheck.File{Path: filepath.Join(data, "inventory.json")}
 	known, err := file.Load(t.Context())
 	must(t, err)
-	report, err := embed.InspectStore(filepath.Join(data, "broker"))
+	report, err := embed.InspectStore(embed.Store{Dir: filepath.Join(data, "broker")})
 	must(t, err)
 	lost, mendable := storecheck.Files(report, known)
 	if len(lost) > 0 {
@@ -58,7 +58,7 @@ func open(t *testing.T, data string) *broker {
 		return b
 	}
 	if len(mendable) > 0 {
-		_, err = embed.MendStore(t.Context(), filepath.Join(data, "broker"), mendable, bus.DefaultStreamOptions())
+		_, err = embed.MendStore(t.Context(), embed.Store{Dir: filepath.Join(data, "broker")}, mendable, bus.DefaultStreamOptions())
 		must(t, err)
 	}
 	b.server, err = embed.Start(embed.Options{StoreDir: filepath.Join(data, "broker"), Host: "127.0.0.1", Port: -1, SyncAlways: true})

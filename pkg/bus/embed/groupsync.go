@@ -21,6 +21,8 @@ import (
 // bus.Options.Disk asks for. See ADR 0015.
 type Disk struct {
 	streams string
+	// encrypted says that each block file has a file with its key beside it.
+	encrypted bool
 
 	mu  sync.Mutex
 	all map[string]*blocks
@@ -35,7 +37,7 @@ type Disk struct {
 
 func newDisk(o Options) *Disk {
 	d := &Disk{streams: filepath.Join(o.StoreDir, "jetstream", coreAccount, "streams"), all: map[string]*blocks{}, doubtful: map[string]bool{},
-		fsync: o.Sync}
+		fsync: o.Sync, encrypted: o.Key != ""}
 	if d.fsync == nil {
 		d.fsync = dataSync
 	}
@@ -210,6 +212,8 @@ type blocks struct {
 	known   map[string]block
 	last    *os.File
 	index   int
+	// keyed says that the key of the last block is on disk. Without it the block can't be read.
+	keyed bool
 
 	mu sync.Mutex
 	// moved is closed when synced moves.
@@ -220,6 +224,8 @@ type blocks struct {
 type block struct {
 	file uint64
 	size int64
+	// keyed says that the key of the block, if it has one, is on disk.
+	keyed bool
 }
 
 func (b *blocks) upTo(sequence uint64) error {
@@ -273,7 +279,7 @@ func (b *blocks) await(ctx context.Context, sequence uint64) error {
 
 // sync syncs what has changed since the last call. The usual case, one file that grew, costs three system calls.
 func (b *blocks) sync() error {
-	if b.last == nil {
+	if b.last == nil || !b.keyed {
 		return b.scan()
 	}
 	if err := b.disk.sync(b.last); err != nil {
@@ -311,7 +317,7 @@ func (b *blocks) scan() error {
 		}
 	}
 	slices.Sort(indexes) // so that no later block is on disk without those before it
-	known, last := map[string]block{}, 0
+	known, last, keyed := map[string]block{}, 0, false
 	for _, index := range indexes {
 		name := filepath.Base(b.path(index))
 		state, err := b.syncBlock(name)
@@ -321,7 +327,7 @@ func (b *blocks) scan() error {
 		if err != nil {
 			return err
 		}
-		known[name], last = state, index
+		known[name], last, keyed = state, index, state.keyed
 	}
 	b.known = known
 	if err := b.disk.syncPath(b.dir); err != nil {
@@ -331,30 +337,12 @@ func (b *blocks) scan() error {
 	if last == 0 {
 		return nil
 	}
-	b.index = last
+	b.index, b.keyed = last, keyed
 	b.last, err = os.Open(b.path(last))
 	if err != nil {
 		b.last = nil // the next call scans again
 	}
 	return nil
-}
-
-// syncBlock syncs a block file unless it is known to be on disk as it is, and returns its state before.
-func (b *blocks) syncBlock(name string) (block, error) {
-	f, err := os.Open(filepath.Join(b.dir, name))
-	if err != nil {
-		return block{}, err
-	}
-	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	if err != nil {
-		return block{}, err
-	}
-	state := block{file: fileNumber(info), size: info.Size()}
-	if b.known[name] == state && state.file != 0 {
-		return state, nil
-	}
-	return state, b.disk.sync(f)
 }
 
 // forget begins anew: nothing is known to be on disk.

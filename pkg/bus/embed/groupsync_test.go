@@ -38,11 +38,13 @@ type synced struct {
 // repeatedFor is how long an event whose result is unknown is repeated.
 const repeatedFor = 100 * time.Millisecond
 
-func startSynced(t *testing.T) *synced {
+func startSynced(t *testing.T) *synced { return startSyncedWith(t, "") }
+
+func startSyncedWith(t *testing.T, key string) *synced {
 	t.Helper()
 	s := &synced{t: t, dir: t.TempDir(), disk: map[string]int64{}}
 	var err error
-	s.broker, err = embed.Start(embed.Options{StoreDir: s.dir, Host: "127.0.0.1", Port: -1, GroupSync: true, Sync: s.file})
+	s.broker, err = embed.Start(embed.Options{StoreDir: s.dir, Host: "127.0.0.1", Port: -1, GroupSync: true, Sync: s.file, Key: key})
 	if err != nil {
 		t.Fatal(err)
 	}

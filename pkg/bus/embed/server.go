@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/storefile"
 	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/secret"
 )
@@ -69,6 +70,9 @@ type Options struct {
 	MaxStore int64
 	// TLS is spoken with those who connect by the network. Nil: plain text.
 	TLS *tls.Config
+	// Key encrypts all files of streams and consumers, with AES-256. Empty: they are not encrypted. A store is made with a key or without one;
+	// see storefile.CheckKey.
+	Key string
 	// Logger takes the broker's warnings and errors. Nil: the process's.
 	Logger *slog.Logger
 }
@@ -116,6 +120,9 @@ func Start(o Options) (*Server, error) {
 }
 
 func start(o Options, l *lock) (*Server, error) {
+	if err := storefile.CheckKey(storefile.Options{Dir: o.StoreDir, Account: coreAccount, Key: o.Key}); err != nil {
+		return nil, err
+	}
 	s := &Server{lock: l, password: secret.NewPassword(), storeDir: o.StoreDir, log: o.Logger, o: o}
 	s.auth = newAuthenticator(s.password)
 	if o.GroupSync {
@@ -186,6 +193,9 @@ func serverOptions(o Options, auth server.Authentication) (*server.Options, erro
 	opts.JetStreamMaxStore = defaultMaxStore
 	if o.MaxStore > 0 {
 		opts.JetStreamMaxStore = o.MaxStore
+	}
+	if o.Key != "" {
+		opts.JetStreamKey, opts.JetStreamCipher = o.Key, server.AES
 	}
 	opts.MaxPayload = maxPayload
 	if o.TLS != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus/control"
@@ -21,6 +22,8 @@ type Finding struct {
 	Missing bool
 	// Lost are sequences of messages that are gone.
 	Lost []storefile.Range
+	// fewer says that the stream has come as far as it had, with fewer messages.
+	fewer bool
 }
 
 // Range is sequences of a stream.
@@ -32,7 +35,10 @@ func Check(ctx context.Context, c *wire.Conn, known *Inventory) ([]Finding, erro
 	if err != nil {
 		return nil, err
 	}
-	out := compare(have, known)
+	out, err := unlessForgotten(ctx, c, compare(have, known))
+	if err != nil {
+		return nil, err
+	}
 	if s, there := have[names.StreamEvents]; there && known != nil && s.Last >= known.Streams[names.StreamEvents].Last {
 		out = append(out, cutHead(s, known.Streams[names.StreamEvents], time.Now())...)
 	}
@@ -126,7 +132,8 @@ func shorter(name string, s state, was Mark) []Finding {
 		return []Finding{{Stream: name, Lost: []Range{r}, Text: fmt.Sprintf(
 			"%s ends at message %d, but had come to %d: up to %d messages are gone", title(name), s.Last, was.Last, r.Len())}}
 	case s.Last == was.Last && s.Messages < was.Messages && keepsAll(name):
-		return []Finding{{Stream: name, Text: fmt.Sprintf("%s has %d entries, but had %d", title(name), s.Messages, was.Messages)}}
+		return []Finding{{Stream: name, fewer: true, Text: fmt.Sprintf("%s has %d entries, but had %d", title(name), s.Messages,
+			was.Messages)}}
 	}
 	return nil
 }
@@ -244,4 +251,16 @@ func eachRecord(ctx context.Context, c *wire.Conn, from uint64, visit func(recor
 		}
 		from = wire.StoredSequence(ms[len(ms)-1]) + 1
 	}
+}
+
+// unlessForgotten leaves out that a bucket has fewer entries while values are removed on purpose.
+func unlessForgotten(ctx context.Context, c *wire.Conn, found []Finding) ([]Finding, error) {
+	fewer := func(f Finding) bool { return f.fewer }
+	if !slices.ContainsFunc(found, fewer) {
+		return found, nil
+	}
+	if on, err := forgetting(ctx, c); err != nil || !on {
+		return found, err
+	}
+	return slices.DeleteFunc(found, fewer), nil
 }

@@ -157,7 +157,11 @@ func (w *Watcher) look(ctx context.Context) error {
 	if w.Err() != nil && w.repaired(ctx) {
 		w.log.InfoContext(ctx, "the store was repaired")
 	}
-	if found := compare(have, w.seen); len(found) > 0 {
+	found, err := unlessForgotten(ctx, w.conn, compare(have, w.seen))
+	if err != nil {
+		return err
+	}
+	if len(found) > 0 {
 		if w.settled(have) {
 			w.fail(Damage(found))
 		}

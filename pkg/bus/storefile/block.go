@@ -67,6 +67,8 @@ type scan struct {
 	lost []Range
 	// torn is what follows the last good record, in bytes.
 	torn int
+	// closed says that the block is encrypted and its key is missing or can't be opened.
+	closed bool
 }
 
 type span struct{ from, to int }
@@ -77,6 +79,9 @@ func (s stream) inspectBlock(b block, last bool) ([]Fault, error) {
 	x, err := s.scan(b)
 	if err != nil {
 		return nil, err
+	}
+	if x.closed {
+		return []Fault{{Kind: Messages, Stream: s.name, Path: b.path, Problem: "the key of its messages is missing or can't be opened"}}, nil
 	}
 	if x.bad == 0 && (x.torn == 0 || last) {
 		return nil, nil
@@ -89,6 +94,12 @@ func (s stream) scan(b block) (x scan, err error) {
 	if x.content, err = os.ReadFile(b.path); err != nil {
 		return x, err
 	}
+	plain, closed := s.opener.block(b, s.name, x.content)
+	if closed != nil {
+		x.closed = true // it is a fault of the block
+		return x, nil   //nolint:nilerr // see above
+	}
+	x.content = plain
 	if bytes.HasPrefix(x.content, []byte("cmp")) {
 		return x, nil // compressed: not by us
 	}

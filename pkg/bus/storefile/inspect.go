@@ -77,14 +77,19 @@ type Options struct {
 	Dir, Account string
 	// Limit is how many bytes of messages are read, the newest blocks of each stream first; 0: all.
 	Limit int64
+	// Key is what the store is encrypted with, as nats-server takes it; empty: it is not.
+	Key string
 }
 
 // folder is where the streams of an account are.
 func (o Options) folder() string { return filepath.Join(o.Dir, "jetstream", o.Account, "streams") }
 
-// Inspect reads the files of all streams. A store that does not exist yet is an empty report.
+// Inspect reads the files of all streams. A store that does not exist yet is an empty report. It is ErrKey if the key is not the store's.
 func Inspect(o Options) (Report, error) {
 	var out Report
+	if err := CheckKey(o); err != nil {
+		return out, err
+	}
 	folders, err := os.ReadDir(o.folder())
 	if errors.Is(err, fs.ErrNotExist) {
 		return out, nil
@@ -100,7 +105,7 @@ func Inspect(o Options) (Report, error) {
 		if !f.IsDir() || f.Name()[0] == '.' {
 			continue
 		}
-		s := stream{name: f.Name(), dir: filepath.Join(o.folder(), f.Name())}
+		s := stream{name: f.Name(), dir: filepath.Join(o.folder(), f.Name()), opener: o.opener()}
 		out.Streams = append(out.Streams, s.name)
 		faults, err := s.inspect(&left, &out.Unread)
 		if err != nil {
@@ -111,11 +116,14 @@ func Inspect(o Options) (Report, error) {
 	return out, nil
 }
 
-// stream is a stream's folder.
-type stream struct{ name, dir string }
+// stream is a stream's folder. opener decrypts what is in it; nil: it is not encrypted.
+type stream struct {
+	name, dir string
+	opener    *opener
+}
 
 func (s stream) inspect(left, unread *int64) (out []Fault, err error) {
-	if problem := checkMeta(s.dir, s.name); problem != "" {
+	if problem := s.checkMeta(s.dir, s.name, s.name); problem != "" {
 		out = append(out, Fault{Kind: Settings, Stream: s.name, Path: filepath.Join(s.dir, fileMeta), Problem: problem})
 	}
 	consumers, err := os.ReadDir(filepath.Join(s.dir, folderConsumers))
@@ -154,7 +162,7 @@ func (s stream) inspectConsumer(name string) []Fault {
 	fault := func(file, problem string) []Fault {
 		return []Fault{{Kind: Consumer, Stream: s.name, Consumer: name, Path: filepath.Join(dir, file), Problem: problem}}
 	}
-	if problem := checkMeta(dir, s.name+"/"+name); problem != "" {
+	if problem := s.checkMeta(dir, s.name+"/"+name, s.name+"."+name); problem != "" {
 		return fault(fileMeta, problem)
 	}
 	state, err := os.ReadFile(filepath.Join(dir, fileState))
@@ -164,14 +172,20 @@ func (s stream) inspectConsumer(name string) []Fault {
 	if err != nil {
 		return fault(fileState, err.Error())
 	}
+	if len(state) > 0 {
+		if state, err = s.opener.within(dir, s.name+"."+name, state); err != nil {
+			return fault(fileState, "its state can't be decrypted")
+		}
+	}
 	if problem := checkState(state); problem != "" {
 		return fault(fileState, problem)
 	}
 	return nil
 }
 
-// checkMeta says what is wrong with the settings in a folder; empty: nothing. key is what their checksum is bound to.
-func checkMeta(dir, key string) string {
+// checkMeta says what is wrong with the settings in a folder; empty: nothing. key is what their checksum is bound to, context what their
+// key is sealed for.
+func (s stream) checkMeta(dir, key, context string) string {
 	meta, err := os.ReadFile(filepath.Join(dir, fileMeta))
 	if err != nil {
 		return "its settings cannot be read"
@@ -191,7 +205,11 @@ func checkMeta(dir, key string) string {
 		return "its settings are empty"
 	case hex.EncodeToString(b[:]) != string(sum):
 		return "its settings do not fit their checksum"
-	case !json.Valid(meta):
+	}
+	switch plain, err := s.opener.within(dir, context, meta); {
+	case err != nil:
+		return "its settings can't be decrypted"
+	case !json.Valid(plain):
 		return "its settings cannot be decoded"
 	}
 	return ""

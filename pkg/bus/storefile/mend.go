@@ -8,14 +8,17 @@ import (
 	"path/filepath"
 )
 
-// Fresh gives the settings of a stream as a server writes them for a new one.
-type Fresh func(stream string) (meta, sum []byte, err error)
+// Fresh gives the files with the settings of a stream, by their names, as a server writes them for a new one with the same key.
+type Fresh func(stream string) (map[string][]byte, error)
+
+// SettingsFiles are the names of the files with the settings of a stream; the last one is there if it is encrypted.
+func SettingsFiles() []string { return []string{fileMeta, fileSum, fileKey} }
 
 // Mend repairs the files that an inspection has found damaged. It keeps every record that can be read, gives streams fresh settings, and
 // removes consumers that cannot be read. What it replaces is copied to the folder aside before. No server may use the store.
 func Mend(o Options, faults []Fault, aside string, fresh Fresh) error {
 	for _, f := range faults {
-		s := stream{name: f.Stream, dir: filepath.Join(o.folder(), f.Stream)}
+		s := stream{name: f.Stream, dir: filepath.Join(o.folder(), f.Stream), opener: o.opener()}
 		if err := s.mend(f, filepath.Join(aside, f.Stream), fresh); err != nil {
 			return fmt.Errorf("mend %s: %w", f.Path, err)
 		}
@@ -37,20 +40,34 @@ func (s stream) mend(f Fault, aside string, fresh Fresh) error {
 }
 
 func (s stream) mendSettings(aside string, fresh Fresh) error {
-	meta, sum, err := fresh(s.name)
+	files, err := fresh(s.name)
 	if err != nil {
 		return err
 	}
-	for name, content := range map[string][]byte{fileMeta: meta, fileSum: sum} {
+	for _, name := range SettingsFiles() {
 		path := filepath.Join(s.dir, name)
 		if err := move(path, filepath.Join(aside, name)); err != nil {
 			return err
 		}
-		if err := write(path, content); err != nil {
-			return err
+		if content, ok := files[name]; ok {
+			if err := write(path, content); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	if s.opener == nil {
+		return nil
+	}
+	return s.dropIndex() // it is encrypted with the key that was replaced
+}
+
+// dropIndex has the server build its index from the blocks.
+func (s stream) dropIndex() error {
+	err := os.Remove(filepath.Join(s.dir, folderMessages, fileIndex))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // mendBlock writes the block again, without what cannot be read, and has the server build its index from the blocks.
@@ -67,17 +84,23 @@ func (s stream) mendBlock(path, aside string) error {
 	for _, g := range x.good {
 		whole = append(whole, x.content[g.from:g.to]...)
 	}
+	if x.closed {
+		key := b.keyPath()
+		if err := move(key, filepath.Join(aside, folderMessages, filepath.Base(key))); err != nil {
+			return err
+		}
+	} else if whole, err = s.opener.block(b, s.name, whole); err != nil {
+		return err
+	}
 	if err := move(path, filepath.Join(aside, folderMessages, filepath.Base(path))); err != nil {
 		return err
 	}
-	if err := write(path, whole); err != nil {
-		return err
+	if !x.closed {
+		if err := write(path, whole); err != nil {
+			return err
+		}
 	}
-	err = os.Remove(filepath.Join(filepath.Dir(path), fileIndex))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
+	return s.dropIndex()
 }
 
 // move moves a file or folder; one that is not there is no error.

@@ -78,6 +78,7 @@ func others() map[string]Rule {
 		v1.AccessService_SignInWithOpenID_FullMethodName: {Action: "session.sign-in-openid", Object: "users/{user.name|name}",
 			Actor: "{user.name|name}"},
 
+		v1.KeyService_RotateKeys_FullMethodName:        {Action: "keys.rotate", Object: "keys/{to}"},
 		v1.BackupService_DownloadBackup_FullMethodName: {Action: "backup.download", Object: "backups", Request: true},
 
 		v1.DeliveryService_RetryDeliveries_FullMethodName:  {Action: "delivery.retry", Request: true},
@@ -111,7 +112,7 @@ func notAudited() []string {
 		v1.DeliveryService_TailDeliveries_FullMethodName, v1.DeliveryService_PreviewReplay_FullMethodName,
 		v1.DeliveryService_ListReplays_FullMethodName, v1.DeliveryService_GetReplay_FullMethodName,
 		v1.StatusService_GetStatus_FullMethodName, v1.StatusService_WatchStatus_FullMethodName,
-		v1.AuditService_ListAuditEntries_FullMethodName,
+		v1.AuditService_ListAuditEntries_FullMethodName, v1.KeyService_ListKeys_FullMethodName,
 		"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch", "/grpc.health.v1.Health/List",
 		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 	}

@@ -735,6 +735,8 @@ type StoredRelayToken struct {
 	Sealed []byte `protobuf:"bytes,1,opt,name=sealed,proto3" json:"sealed,omitempty"`
 	// SHA-256 of the sealed token in the settings that it replaces. It is ignored once the settings hold another token.
 	SettingsSha256 []byte `protobuf:"bytes,2,opt,name=settings_sha256,json=settingsSha256,proto3" json:"settings_sha256,omitempty"`
+	// The same of that token as a rotation of the sealing key seals it anew.
+	ResealedSha256 []byte `protobuf:"bytes,80,opt,name=resealed_sha256,json=resealedSha256,proto3" json:"resealed_sha256,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -779,6 +781,13 @@ func (x *StoredRelayToken) GetSealed() []byte {
 func (x *StoredRelayToken) GetSettingsSha256() []byte {
 	if x != nil {
 		return x.SettingsSha256
+	}
+	return nil
+}
+
+func (x *StoredRelayToken) GetResealedSha256() []byte {
+	if x != nil {
+		return x.ResealedSha256
 	}
 	return nil
 }
@@ -3581,7 +3590,13 @@ func (x *DeleteApplianceRequest) GetEtag() string {
 
 // Request of WatchSettings.
 type WatchSettingsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ids of the sealing keys that the watcher reads from its `sealKey`, if it opens secrets.
+	SealKeys []string `protobuf:"bytes,80,rep,name=seal_keys,json=sealKeys,proto3" json:"seal_keys,omitempty"`
+	// Where it reads them, e.g. `file:/run/secrets/seal.key`.
+	SealPlace string `protobuf:"bytes,81,opt,name=seal_place,json=sealPlace,proto3" json:"seal_place,omitempty"`
+	// What the watcher is called, e.g. `http-sender on host-1 (process 42)`.
+	Watcher       string `protobuf:"bytes,82,opt,name=watcher,proto3" json:"watcher,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3616,6 +3631,27 @@ func (*WatchSettingsRequest) Descriptor() ([]byte, []int) {
 	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{51}
 }
 
+func (x *WatchSettingsRequest) GetSealKeys() []string {
+	if x != nil {
+		return x.SealKeys
+	}
+	return nil
+}
+
+func (x *WatchSettingsRequest) GetSealPlace() string {
+	if x != nil {
+		return x.SealPlace
+	}
+	return ""
+}
+
+func (x *WatchSettingsRequest) GetWatcher() string {
+	if x != nil {
+		return x.Watcher
+	}
+	return ""
+}
+
 // All settings as they are now. Sent at the beginning and after each change.
 type WatchSettingsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3638,7 +3674,9 @@ type WatchSettingsResponse struct {
 	// Further secrets of the relay, sealed, by field path, e.g. `smtp.oauth2.refreshToken`.
 	SealedSmtpSecrets map[string][]byte `protobuf:"bytes,9,rep,name=sealed_smtp_secrets,json=sealedSmtpSecrets,proto3" json:"sealed_smtp_secrets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Who is being created as the first administrator. Stored alone: never sent.
-	FirstAdmin    *FirstAdmin `protobuf:"bytes,70,opt,name=first_admin,json=firstAdmin,proto3" json:"first_admin,omitempty"`
+	FirstAdmin *FirstAdmin `protobuf:"bytes,70,opt,name=first_admin,json=firstAdmin,proto3" json:"first_admin,omitempty"`
+	// The keys that secrets are sealed with.
+	Keyring       *Keyring `protobuf:"bytes,80,opt,name=keyring,proto3" json:"keyring,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3743,6 +3781,177 @@ func (x *WatchSettingsResponse) GetFirstAdmin() *FirstAdmin {
 	return nil
 }
 
+func (x *WatchSettingsResponse) GetKeyring() *Keyring {
+	if x != nil {
+		return x.Keyring
+	}
+	return nil
+}
+
+// The keys that secrets are sealed with, as they are stored. It is empty until the first rotation.
+type Keyring struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the key that seals.
+	Active string `protobuf:"bytes,1,opt,name=active,proto3" json:"active,omitempty"`
+	// Id of the key that a rotation that has begun seals with from now on. Empty: none is under way.
+	Next string `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`
+	// Keys for those who do not read them from their `sealKey` yet, each sealed with the key before it.
+	Handed []*HandedKey `protobuf:"bytes,3,rep,name=handed,proto3" json:"handed,omitempty"`
+	// When the last rotation began and ended, and who asked for it.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// See start_time.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// See start_time.
+	Actor string `protobuf:"bytes,6,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The secrets that cannot be opened are given up: a repair made a new key, or a backup was restored without its key. Not stored here.
+	GivenUp       bool `protobuf:"varint,7,opt,name=given_up,json=givenUp,proto3" json:"given_up,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Keyring) Reset() {
+	*x = Keyring{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Keyring) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Keyring) ProtoMessage() {}
+
+func (x *Keyring) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Keyring.ProtoReflect.Descriptor instead.
+func (*Keyring) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *Keyring) GetActive() string {
+	if x != nil {
+		return x.Active
+	}
+	return ""
+}
+
+func (x *Keyring) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+func (x *Keyring) GetHanded() []*HandedKey {
+	if x != nil {
+		return x.Handed
+	}
+	return nil
+}
+
+func (x *Keyring) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *Keyring) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *Keyring) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Keyring) GetGivenUp() bool {
+	if x != nil {
+		return x.GivenUp
+	}
+	return false
+}
+
+// A sealing key, sealed with another one.
+type HandedKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the key.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The key, sealed.
+	Sealed []byte `protobuf:"bytes,2,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	// Id of the key that seals it.
+	SealedBy      string `protobuf:"bytes,3,opt,name=sealed_by,json=sealedBy,proto3" json:"sealed_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HandedKey) Reset() {
+	*x = HandedKey{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandedKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandedKey) ProtoMessage() {}
+
+func (x *HandedKey) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandedKey.ProtoReflect.Descriptor instead.
+func (*HandedKey) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *HandedKey) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *HandedKey) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+func (x *HandedKey) GetSealedBy() string {
+	if x != nil {
+		return x.SealedBy
+	}
+	return ""
+}
+
 // An appliance as it is stored.
 type StoredAppliance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3758,7 +3967,7 @@ type StoredAppliance struct {
 
 func (x *StoredAppliance) Reset() {
 	*x = StoredAppliance{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[53]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3770,7 +3979,7 @@ func (x *StoredAppliance) String() string {
 func (*StoredAppliance) ProtoMessage() {}
 
 func (x *StoredAppliance) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[53]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3783,7 +3992,7 @@ func (x *StoredAppliance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredAppliance.ProtoReflect.Descriptor instead.
 func (*StoredAppliance) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{53}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *StoredAppliance) GetAppliance() *Appliance {
@@ -3816,7 +4025,7 @@ type SmtpSettings_Encryption struct {
 
 func (x *SmtpSettings_Encryption) Reset() {
 	*x = SmtpSettings_Encryption{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[54]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3828,7 +4037,7 @@ func (x *SmtpSettings_Encryption) String() string {
 func (*SmtpSettings_Encryption) ProtoMessage() {}
 
 func (x *SmtpSettings_Encryption) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[54]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3853,7 +4062,7 @@ type SmtpSettings_Auth struct {
 
 func (x *SmtpSettings_Auth) Reset() {
 	*x = SmtpSettings_Auth{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[55]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3865,7 +4074,7 @@ func (x *SmtpSettings_Auth) String() string {
 func (*SmtpSettings_Auth) ProtoMessage() {}
 
 func (x *SmtpSettings_Auth) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[55]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3898,7 +4107,7 @@ type SendTestEmailResponse_Result struct {
 
 func (x *SendTestEmailResponse_Result) Reset() {
 	*x = SendTestEmailResponse_Result{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[56]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3910,7 +4119,7 @@ func (x *SendTestEmailResponse_Result) String() string {
 func (*SendTestEmailResponse_Result) ProtoMessage() {}
 
 func (x *SendTestEmailResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[56]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4039,10 +4248,11 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\tclient_id\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\bclientId\x120\n" +
 	"\x0freplaced_sha256\x18\x03 \x01(\fB\a\xbaH\x04z\x02h R\x0ereplacedSha256\x122\n" +
-	"\rrefresh_token\x18\x04 \x01(\tB\r\xbaH\ar\x05\x10\x01\x18\x80@\x80\x01\x01R\frefreshToken\"S\n" +
+	"\rrefresh_token\x18\x04 \x01(\tB\r\xbaH\ar\x05\x10\x01\x18\x80@\x80\x01\x01R\frefreshToken\"|\n" +
 	"\x10StoredRelayToken\x12\x16\n" +
 	"\x06sealed\x18\x01 \x01(\fR\x06sealed\x12'\n" +
-	"\x0fsettings_sha256\x18\x02 \x01(\fR\x0esettingsSha256\"?\n" +
+	"\x0fsettings_sha256\x18\x02 \x01(\fR\x0esettingsSha256\x12'\n" +
+	"\x0fresealed_sha256\x18P \x01(\fR\x0eresealedSha256\"?\n" +
 	"\x11ListMacrosRequest\x12*\n" +
 	"\vevent_types\x18\x01 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03R\n" +
 	"eventTypes\"x\n" +
@@ -4225,8 +4435,12 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\"E\n" +
 	"\x16DeleteApplianceRequest\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\x12\x12\n" +
-	"\x04etag\x18\x02 \x01(\tR\x04etag\"\x16\n" +
-	"\x14WatchSettingsRequest\"\xac\x05\n" +
+	"\x04etag\x18\x02 \x01(\tR\x04etag\"l\n" +
+	"\x14WatchSettingsRequest\x12\x1b\n" +
+	"\tseal_keys\x18P \x03(\tR\bsealKeys\x12\x1d\n" +
+	"\n" +
+	"seal_place\x18Q \x01(\tR\tsealPlace\x12\x18\n" +
+	"\awatcher\x18R \x01(\tR\awatcher\"\xdc\x05\n" +
 	"\x15WatchSettingsResponse\x12-\n" +
 	"\x04smtp\x18\x01 \x01(\v2\x19.outbound.v1.SmtpSettingsR\x04smtp\x120\n" +
 	"\x14sealed_smtp_password\x18\x02 \x01(\fR\x12sealedSmtpPassword\x120\n" +
@@ -4241,10 +4455,24 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\x05users\x18\b \x03(\v2\x17.outbound.v1.StoredUserR\x05users\x12i\n" +
 	"\x13sealed_smtp_secrets\x18\t \x03(\v29.outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntryR\x11sealedSmtpSecrets\x128\n" +
 	"\vfirst_admin\x18F \x01(\v2\x17.outbound.v1.FirstAdminR\n" +
-	"firstAdmin\x1aD\n" +
+	"firstAdmin\x12.\n" +
+	"\akeyring\x18P \x01(\v2\x14.outbound.v1.KeyringR\akeyring\x1aD\n" +
 	"\x16SealedSmtpSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\x93\x01\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\x88\x02\n" +
+	"\aKeyring\x12\x16\n" +
+	"\x06active\x18\x01 \x01(\tR\x06active\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\tR\x04next\x12.\n" +
+	"\x06handed\x18\x03 \x03(\v2\x16.outbound.v1.HandedKeyR\x06handed\x129\n" +
+	"\n" +
+	"start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x14\n" +
+	"\x05actor\x18\x06 \x01(\tR\x05actor\x12\x19\n" +
+	"\bgiven_up\x18\a \x01(\bR\agivenUp\"U\n" +
+	"\tHandedKey\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
+	"\x06sealed\x18\x02 \x01(\fB\x03\x80\x01\x01R\x06sealed\x12\x1b\n" +
+	"\tsealed_by\x18\x03 \x01(\tR\bsealedBy\"\x93\x01\n" +
 	"\x0fStoredAppliance\x124\n" +
 	"\tappliance\x18\x01 \x01(\v2\x16.outbound.v1.ApplianceR\tappliance\x12!\n" +
 	"\ftoken_sha256\x18\x02 \x01(\fR\vtokenSha256\x12'\n" +
@@ -4295,7 +4523,7 @@ func file_outbound_v1_settings_service_proto_rawDescGZIP() []byte {
 }
 
 var file_outbound_v1_settings_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_outbound_v1_settings_service_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
+var file_outbound_v1_settings_service_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
 var file_outbound_v1_settings_service_proto_goTypes = []any{
 	(SmtpSettings_Encryption_Mode)(0),    // 0: outbound.v1.SmtpSettings.Encryption.Mode
 	(SmtpSettings_Auth_Method)(0),        // 1: outbound.v1.SmtpSettings.Auth.Method
@@ -4352,40 +4580,42 @@ var file_outbound_v1_settings_service_proto_goTypes = []any{
 	(*DeleteApplianceRequest)(nil),       // 52: outbound.v1.DeleteApplianceRequest
 	(*WatchSettingsRequest)(nil),         // 53: outbound.v1.WatchSettingsRequest
 	(*WatchSettingsResponse)(nil),        // 54: outbound.v1.WatchSettingsResponse
-	(*StoredAppliance)(nil),              // 55: outbound.v1.StoredAppliance
-	(*SmtpSettings_Encryption)(nil),      // 56: outbound.v1.SmtpSettings.Encryption
-	(*SmtpSettings_Auth)(nil),            // 57: outbound.v1.SmtpSettings.Auth
-	(*SendTestEmailResponse_Result)(nil), // 58: outbound.v1.SendTestEmailResponse.Result
-	nil,                                  // 59: outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
-	(*timestamppb.Timestamp)(nil),        // 60: google.protobuf.Timestamp
-	(*RateLimit)(nil),                    // 61: outbound.v1.RateLimit
-	(*CertificateInfo)(nil),              // 62: outbound.v1.CertificateInfo
-	(*OAuth2Parameter)(nil),              // 63: outbound.v1.OAuth2Parameter
-	(*MailText)(nil),                     // 64: outbound.v1.MailText
-	(*CreateRecipientRequest)(nil),       // 65: outbound.v1.CreateRecipientRequest
-	(*UpdateRecipientRequest)(nil),       // 66: outbound.v1.UpdateRecipientRequest
-	(*DeleteRecipientRequest)(nil),       // 67: outbound.v1.DeleteRecipientRequest
-	(*durationpb.Duration)(nil),          // 68: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),        // 69: google.protobuf.FieldMask
-	(*StoredToken)(nil),                  // 70: outbound.v1.StoredToken
-	(*StoredUser)(nil),                   // 71: outbound.v1.StoredUser
-	(*FirstAdmin)(nil),                   // 72: outbound.v1.FirstAdmin
-	(*emptypb.Empty)(nil),                // 73: google.protobuf.Empty
+	(*Keyring)(nil),                      // 55: outbound.v1.Keyring
+	(*HandedKey)(nil),                    // 56: outbound.v1.HandedKey
+	(*StoredAppliance)(nil),              // 57: outbound.v1.StoredAppliance
+	(*SmtpSettings_Encryption)(nil),      // 58: outbound.v1.SmtpSettings.Encryption
+	(*SmtpSettings_Auth)(nil),            // 59: outbound.v1.SmtpSettings.Auth
+	(*SendTestEmailResponse_Result)(nil), // 60: outbound.v1.SendTestEmailResponse.Result
+	nil,                                  // 61: outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
+	(*timestamppb.Timestamp)(nil),        // 62: google.protobuf.Timestamp
+	(*RateLimit)(nil),                    // 63: outbound.v1.RateLimit
+	(*CertificateInfo)(nil),              // 64: outbound.v1.CertificateInfo
+	(*OAuth2Parameter)(nil),              // 65: outbound.v1.OAuth2Parameter
+	(*MailText)(nil),                     // 66: outbound.v1.MailText
+	(*CreateRecipientRequest)(nil),       // 67: outbound.v1.CreateRecipientRequest
+	(*UpdateRecipientRequest)(nil),       // 68: outbound.v1.UpdateRecipientRequest
+	(*DeleteRecipientRequest)(nil),       // 69: outbound.v1.DeleteRecipientRequest
+	(*durationpb.Duration)(nil),          // 70: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),        // 71: google.protobuf.FieldMask
+	(*StoredToken)(nil),                  // 72: outbound.v1.StoredToken
+	(*StoredUser)(nil),                   // 73: outbound.v1.StoredUser
+	(*FirstAdmin)(nil),                   // 74: outbound.v1.FirstAdmin
+	(*emptypb.Empty)(nil),                // 75: google.protobuf.Empty
 }
 var file_outbound_v1_settings_service_proto_depIdxs = []int32{
 	0,  // 0: outbound.v1.SmtpSettings.encryption:type_name -> outbound.v1.SmtpSettings.Encryption.Mode
 	1,  // 1: outbound.v1.SmtpSettings.auth:type_name -> outbound.v1.SmtpSettings.Auth.Method
-	60, // 2: outbound.v1.SmtpSettings.update_time:type_name -> google.protobuf.Timestamp
+	62, // 2: outbound.v1.SmtpSettings.update_time:type_name -> google.protobuf.Timestamp
 	3,  // 3: outbound.v1.SmtpSettings.oauth2:type_name -> outbound.v1.RelayOAuth2
-	61, // 4: outbound.v1.SmtpSettings.rate_limit:type_name -> outbound.v1.RateLimit
+	63, // 4: outbound.v1.SmtpSettings.rate_limit:type_name -> outbound.v1.RateLimit
 	4,  // 5: outbound.v1.SmtpSettings.daily_notice:type_name -> outbound.v1.DailyNotice
-	62, // 6: outbound.v1.SmtpSettings.ca_certificates:type_name -> outbound.v1.CertificateInfo
-	63, // 7: outbound.v1.RelayOAuth2.parameters:type_name -> outbound.v1.OAuth2Parameter
-	58, // 8: outbound.v1.SendTestEmailResponse.results:type_name -> outbound.v1.SendTestEmailResponse.Result
-	64, // 9: outbound.v1.DefaultMailText.text:type_name -> outbound.v1.MailText
+	64, // 6: outbound.v1.SmtpSettings.ca_certificates:type_name -> outbound.v1.CertificateInfo
+	65, // 7: outbound.v1.RelayOAuth2.parameters:type_name -> outbound.v1.OAuth2Parameter
+	60, // 8: outbound.v1.SendTestEmailResponse.results:type_name -> outbound.v1.SendTestEmailResponse.Result
+	66, // 9: outbound.v1.DefaultMailText.text:type_name -> outbound.v1.MailText
 	10, // 10: outbound.v1.ListMacrosResponse.macros:type_name -> outbound.v1.Macro
 	11, // 11: outbound.v1.ListMacrosResponse.defaults:type_name -> outbound.v1.DefaultMailText
-	60, // 12: outbound.v1.Revision.time:type_name -> google.protobuf.Timestamp
+	62, // 12: outbound.v1.Revision.time:type_name -> google.protobuf.Timestamp
 	14, // 13: outbound.v1.Revision.changes:type_name -> outbound.v1.Change
 	16, // 14: outbound.v1.CheckChangesRequest.changes:type_name -> outbound.v1.PlannedChange
 	43, // 15: outbound.v1.PlannedChange.create_event_type:type_name -> outbound.v1.CreateEventTypeRequest
@@ -4399,105 +4629,109 @@ var file_outbound_v1_settings_service_proto_depIdxs = []int32{
 	49, // 23: outbound.v1.PlannedChange.create_appliance:type_name -> outbound.v1.CreateApplianceRequest
 	50, // 24: outbound.v1.PlannedChange.update_appliance:type_name -> outbound.v1.UpdateApplianceRequest
 	52, // 25: outbound.v1.PlannedChange.delete_appliance:type_name -> outbound.v1.DeleteApplianceRequest
-	65, // 26: outbound.v1.PlannedChange.create_recipient:type_name -> outbound.v1.CreateRecipientRequest
-	66, // 27: outbound.v1.PlannedChange.update_recipient:type_name -> outbound.v1.UpdateRecipientRequest
-	67, // 28: outbound.v1.PlannedChange.delete_recipient:type_name -> outbound.v1.DeleteRecipientRequest
+	67, // 26: outbound.v1.PlannedChange.create_recipient:type_name -> outbound.v1.CreateRecipientRequest
+	68, // 27: outbound.v1.PlannedChange.update_recipient:type_name -> outbound.v1.UpdateRecipientRequest
+	69, // 28: outbound.v1.PlannedChange.delete_recipient:type_name -> outbound.v1.DeleteRecipientRequest
 	18, // 29: outbound.v1.CheckedChange.faults:type_name -> outbound.v1.FieldFault
 	17, // 30: outbound.v1.CheckChangesResponse.results:type_name -> outbound.v1.CheckedChange
 	13, // 31: outbound.v1.ListRevisionsResponse.revisions:type_name -> outbound.v1.Revision
 	13, // 32: outbound.v1.RollBackResponse.revision:type_name -> outbound.v1.Revision
-	68, // 33: outbound.v1.EmailSettings.retry_duration:type_name -> google.protobuf.Duration
-	68, // 34: outbound.v1.EmailSettings.retry_interval:type_name -> google.protobuf.Duration
-	60, // 35: outbound.v1.EmailSettings.update_time:type_name -> google.protobuf.Timestamp
+	70, // 33: outbound.v1.EmailSettings.retry_duration:type_name -> google.protobuf.Duration
+	70, // 34: outbound.v1.EmailSettings.retry_interval:type_name -> google.protobuf.Duration
+	62, // 35: outbound.v1.EmailSettings.update_time:type_name -> google.protobuf.Timestamp
 	27, // 36: outbound.v1.EventType.variables:type_name -> outbound.v1.Variable
-	60, // 37: outbound.v1.Appliance.create_time:type_name -> google.protobuf.Timestamp
-	60, // 38: outbound.v1.Appliance.rotate_time:type_name -> google.protobuf.Timestamp
-	68, // 39: outbound.v1.Appliance.silent_after:type_name -> google.protobuf.Duration
+	62, // 37: outbound.v1.Appliance.create_time:type_name -> google.protobuf.Timestamp
+	62, // 38: outbound.v1.Appliance.rotate_time:type_name -> google.protobuf.Timestamp
+	70, // 39: outbound.v1.Appliance.silent_after:type_name -> google.protobuf.Duration
 	2,  // 40: outbound.v1.UpdateSmtpSettingsRequest.smtp_settings:type_name -> outbound.v1.SmtpSettings
-	69, // 41: outbound.v1.UpdateSmtpSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	71, // 41: outbound.v1.UpdateSmtpSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
 	24, // 42: outbound.v1.UpdateEmailSettingsRequest.email_settings:type_name -> outbound.v1.EmailSettings
-	69, // 43: outbound.v1.UpdateEmailSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	71, // 43: outbound.v1.UpdateEmailSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
 	25, // 44: outbound.v1.ListCustomFieldsResponse.custom_fields:type_name -> outbound.v1.CustomField
 	25, // 45: outbound.v1.CreateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
 	25, // 46: outbound.v1.UpdateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
-	69, // 47: outbound.v1.UpdateCustomFieldRequest.update_mask:type_name -> google.protobuf.FieldMask
+	71, // 47: outbound.v1.UpdateCustomFieldRequest.update_mask:type_name -> google.protobuf.FieldMask
 	26, // 48: outbound.v1.ListEventTypesResponse.event_types:type_name -> outbound.v1.EventType
 	26, // 49: outbound.v1.CreateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
 	26, // 50: outbound.v1.UpdateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
-	69, // 51: outbound.v1.UpdateEventTypeRequest.update_mask:type_name -> google.protobuf.FieldMask
+	71, // 51: outbound.v1.UpdateEventTypeRequest.update_mask:type_name -> google.protobuf.FieldMask
 	28, // 52: outbound.v1.ListAppliancesResponse.appliances:type_name -> outbound.v1.Appliance
 	28, // 53: outbound.v1.CreateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
 	28, // 54: outbound.v1.UpdateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
-	69, // 55: outbound.v1.UpdateApplianceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	71, // 55: outbound.v1.UpdateApplianceRequest.update_mask:type_name -> google.protobuf.FieldMask
 	2,  // 56: outbound.v1.WatchSettingsResponse.smtp:type_name -> outbound.v1.SmtpSettings
 	24, // 57: outbound.v1.WatchSettingsResponse.email:type_name -> outbound.v1.EmailSettings
 	25, // 58: outbound.v1.WatchSettingsResponse.custom_fields:type_name -> outbound.v1.CustomField
 	26, // 59: outbound.v1.WatchSettingsResponse.event_types:type_name -> outbound.v1.EventType
-	55, // 60: outbound.v1.WatchSettingsResponse.appliances:type_name -> outbound.v1.StoredAppliance
-	70, // 61: outbound.v1.WatchSettingsResponse.tokens:type_name -> outbound.v1.StoredToken
-	71, // 62: outbound.v1.WatchSettingsResponse.users:type_name -> outbound.v1.StoredUser
-	59, // 63: outbound.v1.WatchSettingsResponse.sealed_smtp_secrets:type_name -> outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
-	72, // 64: outbound.v1.WatchSettingsResponse.first_admin:type_name -> outbound.v1.FirstAdmin
-	28, // 65: outbound.v1.StoredAppliance.appliance:type_name -> outbound.v1.Appliance
-	30, // 66: outbound.v1.SettingsService.GetSmtpSettings:input_type -> outbound.v1.GetSmtpSettingsRequest
-	31, // 67: outbound.v1.SettingsService.UpdateSmtpSettings:input_type -> outbound.v1.UpdateSmtpSettingsRequest
-	5,  // 68: outbound.v1.SettingsService.SendTestEmail:input_type -> outbound.v1.SendTestEmailRequest
-	32, // 69: outbound.v1.SettingsService.GetEmailSettings:input_type -> outbound.v1.GetEmailSettingsRequest
-	33, // 70: outbound.v1.SettingsService.UpdateEmailSettings:input_type -> outbound.v1.UpdateEmailSettingsRequest
-	34, // 71: outbound.v1.SettingsService.ListCustomFields:input_type -> outbound.v1.ListCustomFieldsRequest
-	36, // 72: outbound.v1.SettingsService.GetCustomField:input_type -> outbound.v1.GetCustomFieldRequest
-	37, // 73: outbound.v1.SettingsService.CreateCustomField:input_type -> outbound.v1.CreateCustomFieldRequest
-	38, // 74: outbound.v1.SettingsService.UpdateCustomField:input_type -> outbound.v1.UpdateCustomFieldRequest
-	39, // 75: outbound.v1.SettingsService.DeleteCustomField:input_type -> outbound.v1.DeleteCustomFieldRequest
-	40, // 76: outbound.v1.SettingsService.ListEventTypes:input_type -> outbound.v1.ListEventTypesRequest
-	42, // 77: outbound.v1.SettingsService.GetEventType:input_type -> outbound.v1.GetEventTypeRequest
-	43, // 78: outbound.v1.SettingsService.CreateEventType:input_type -> outbound.v1.CreateEventTypeRequest
-	44, // 79: outbound.v1.SettingsService.UpdateEventType:input_type -> outbound.v1.UpdateEventTypeRequest
-	45, // 80: outbound.v1.SettingsService.DeleteEventType:input_type -> outbound.v1.DeleteEventTypeRequest
-	9,  // 81: outbound.v1.SettingsService.ListMacros:input_type -> outbound.v1.ListMacrosRequest
-	46, // 82: outbound.v1.SettingsService.ListAppliances:input_type -> outbound.v1.ListAppliancesRequest
-	48, // 83: outbound.v1.SettingsService.GetAppliance:input_type -> outbound.v1.GetApplianceRequest
-	49, // 84: outbound.v1.SettingsService.CreateAppliance:input_type -> outbound.v1.CreateApplianceRequest
-	50, // 85: outbound.v1.SettingsService.UpdateAppliance:input_type -> outbound.v1.UpdateApplianceRequest
-	51, // 86: outbound.v1.SettingsService.RotateAppliance:input_type -> outbound.v1.RotateApplianceRequest
-	52, // 87: outbound.v1.SettingsService.DeleteAppliance:input_type -> outbound.v1.DeleteApplianceRequest
-	15, // 88: outbound.v1.SettingsService.CheckChanges:input_type -> outbound.v1.CheckChangesRequest
-	20, // 89: outbound.v1.SettingsService.ListRevisions:input_type -> outbound.v1.ListRevisionsRequest
-	22, // 90: outbound.v1.SettingsService.RollBack:input_type -> outbound.v1.RollBackRequest
-	53, // 91: outbound.v1.SettingsService.WatchSettings:input_type -> outbound.v1.WatchSettingsRequest
-	7,  // 92: outbound.v1.SettingsService.KeepRelayToken:input_type -> outbound.v1.KeepRelayTokenRequest
-	2,  // 93: outbound.v1.SettingsService.GetSmtpSettings:output_type -> outbound.v1.SmtpSettings
-	2,  // 94: outbound.v1.SettingsService.UpdateSmtpSettings:output_type -> outbound.v1.SmtpSettings
-	6,  // 95: outbound.v1.SettingsService.SendTestEmail:output_type -> outbound.v1.SendTestEmailResponse
-	24, // 96: outbound.v1.SettingsService.GetEmailSettings:output_type -> outbound.v1.EmailSettings
-	24, // 97: outbound.v1.SettingsService.UpdateEmailSettings:output_type -> outbound.v1.EmailSettings
-	35, // 98: outbound.v1.SettingsService.ListCustomFields:output_type -> outbound.v1.ListCustomFieldsResponse
-	25, // 99: outbound.v1.SettingsService.GetCustomField:output_type -> outbound.v1.CustomField
-	25, // 100: outbound.v1.SettingsService.CreateCustomField:output_type -> outbound.v1.CustomField
-	25, // 101: outbound.v1.SettingsService.UpdateCustomField:output_type -> outbound.v1.CustomField
-	73, // 102: outbound.v1.SettingsService.DeleteCustomField:output_type -> google.protobuf.Empty
-	41, // 103: outbound.v1.SettingsService.ListEventTypes:output_type -> outbound.v1.ListEventTypesResponse
-	26, // 104: outbound.v1.SettingsService.GetEventType:output_type -> outbound.v1.EventType
-	26, // 105: outbound.v1.SettingsService.CreateEventType:output_type -> outbound.v1.EventType
-	26, // 106: outbound.v1.SettingsService.UpdateEventType:output_type -> outbound.v1.EventType
-	73, // 107: outbound.v1.SettingsService.DeleteEventType:output_type -> google.protobuf.Empty
-	12, // 108: outbound.v1.SettingsService.ListMacros:output_type -> outbound.v1.ListMacrosResponse
-	47, // 109: outbound.v1.SettingsService.ListAppliances:output_type -> outbound.v1.ListAppliancesResponse
-	28, // 110: outbound.v1.SettingsService.GetAppliance:output_type -> outbound.v1.Appliance
-	29, // 111: outbound.v1.SettingsService.CreateAppliance:output_type -> outbound.v1.ApplianceCredentials
-	28, // 112: outbound.v1.SettingsService.UpdateAppliance:output_type -> outbound.v1.Appliance
-	29, // 113: outbound.v1.SettingsService.RotateAppliance:output_type -> outbound.v1.ApplianceCredentials
-	73, // 114: outbound.v1.SettingsService.DeleteAppliance:output_type -> google.protobuf.Empty
-	19, // 115: outbound.v1.SettingsService.CheckChanges:output_type -> outbound.v1.CheckChangesResponse
-	21, // 116: outbound.v1.SettingsService.ListRevisions:output_type -> outbound.v1.ListRevisionsResponse
-	23, // 117: outbound.v1.SettingsService.RollBack:output_type -> outbound.v1.RollBackResponse
-	54, // 118: outbound.v1.SettingsService.WatchSettings:output_type -> outbound.v1.WatchSettingsResponse
-	73, // 119: outbound.v1.SettingsService.KeepRelayToken:output_type -> google.protobuf.Empty
-	93, // [93:120] is the sub-list for method output_type
-	66, // [66:93] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	57, // 60: outbound.v1.WatchSettingsResponse.appliances:type_name -> outbound.v1.StoredAppliance
+	72, // 61: outbound.v1.WatchSettingsResponse.tokens:type_name -> outbound.v1.StoredToken
+	73, // 62: outbound.v1.WatchSettingsResponse.users:type_name -> outbound.v1.StoredUser
+	61, // 63: outbound.v1.WatchSettingsResponse.sealed_smtp_secrets:type_name -> outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
+	74, // 64: outbound.v1.WatchSettingsResponse.first_admin:type_name -> outbound.v1.FirstAdmin
+	55, // 65: outbound.v1.WatchSettingsResponse.keyring:type_name -> outbound.v1.Keyring
+	56, // 66: outbound.v1.Keyring.handed:type_name -> outbound.v1.HandedKey
+	62, // 67: outbound.v1.Keyring.start_time:type_name -> google.protobuf.Timestamp
+	62, // 68: outbound.v1.Keyring.end_time:type_name -> google.protobuf.Timestamp
+	28, // 69: outbound.v1.StoredAppliance.appliance:type_name -> outbound.v1.Appliance
+	30, // 70: outbound.v1.SettingsService.GetSmtpSettings:input_type -> outbound.v1.GetSmtpSettingsRequest
+	31, // 71: outbound.v1.SettingsService.UpdateSmtpSettings:input_type -> outbound.v1.UpdateSmtpSettingsRequest
+	5,  // 72: outbound.v1.SettingsService.SendTestEmail:input_type -> outbound.v1.SendTestEmailRequest
+	32, // 73: outbound.v1.SettingsService.GetEmailSettings:input_type -> outbound.v1.GetEmailSettingsRequest
+	33, // 74: outbound.v1.SettingsService.UpdateEmailSettings:input_type -> outbound.v1.UpdateEmailSettingsRequest
+	34, // 75: outbound.v1.SettingsService.ListCustomFields:input_type -> outbound.v1.ListCustomFieldsRequest
+	36, // 76: outbound.v1.SettingsService.GetCustomField:input_type -> outbound.v1.GetCustomFieldRequest
+	37, // 77: outbound.v1.SettingsService.CreateCustomField:input_type -> outbound.v1.CreateCustomFieldRequest
+	38, // 78: outbound.v1.SettingsService.UpdateCustomField:input_type -> outbound.v1.UpdateCustomFieldRequest
+	39, // 79: outbound.v1.SettingsService.DeleteCustomField:input_type -> outbound.v1.DeleteCustomFieldRequest
+	40, // 80: outbound.v1.SettingsService.ListEventTypes:input_type -> outbound.v1.ListEventTypesRequest
+	42, // 81: outbound.v1.SettingsService.GetEventType:input_type -> outbound.v1.GetEventTypeRequest
+	43, // 82: outbound.v1.SettingsService.CreateEventType:input_type -> outbound.v1.CreateEventTypeRequest
+	44, // 83: outbound.v1.SettingsService.UpdateEventType:input_type -> outbound.v1.UpdateEventTypeRequest
+	45, // 84: outbound.v1.SettingsService.DeleteEventType:input_type -> outbound.v1.DeleteEventTypeRequest
+	9,  // 85: outbound.v1.SettingsService.ListMacros:input_type -> outbound.v1.ListMacrosRequest
+	46, // 86: outbound.v1.SettingsService.ListAppliances:input_type -> outbound.v1.ListAppliancesRequest
+	48, // 87: outbound.v1.SettingsService.GetAppliance:input_type -> outbound.v1.GetApplianceRequest
+	49, // 88: outbound.v1.SettingsService.CreateAppliance:input_type -> outbound.v1.CreateApplianceRequest
+	50, // 89: outbound.v1.SettingsService.UpdateAppliance:input_type -> outbound.v1.UpdateApplianceRequest
+	51, // 90: outbound.v1.SettingsService.RotateAppliance:input_type -> outbound.v1.RotateApplianceRequest
+	52, // 91: outbound.v1.SettingsService.DeleteAppliance:input_type -> outbound.v1.DeleteApplianceRequest
+	15, // 92: outbound.v1.SettingsService.CheckChanges:input_type -> outbound.v1.CheckChangesRequest
+	20, // 93: outbound.v1.SettingsService.ListRevisions:input_type -> outbound.v1.ListRevisionsRequest
+	22, // 94: outbound.v1.SettingsService.RollBack:input_type -> outbound.v1.RollBackRequest
+	53, // 95: outbound.v1.SettingsService.WatchSettings:input_type -> outbound.v1.WatchSettingsRequest
+	7,  // 96: outbound.v1.SettingsService.KeepRelayToken:input_type -> outbound.v1.KeepRelayTokenRequest
+	2,  // 97: outbound.v1.SettingsService.GetSmtpSettings:output_type -> outbound.v1.SmtpSettings
+	2,  // 98: outbound.v1.SettingsService.UpdateSmtpSettings:output_type -> outbound.v1.SmtpSettings
+	6,  // 99: outbound.v1.SettingsService.SendTestEmail:output_type -> outbound.v1.SendTestEmailResponse
+	24, // 100: outbound.v1.SettingsService.GetEmailSettings:output_type -> outbound.v1.EmailSettings
+	24, // 101: outbound.v1.SettingsService.UpdateEmailSettings:output_type -> outbound.v1.EmailSettings
+	35, // 102: outbound.v1.SettingsService.ListCustomFields:output_type -> outbound.v1.ListCustomFieldsResponse
+	25, // 103: outbound.v1.SettingsService.GetCustomField:output_type -> outbound.v1.CustomField
+	25, // 104: outbound.v1.SettingsService.CreateCustomField:output_type -> outbound.v1.CustomField
+	25, // 105: outbound.v1.SettingsService.UpdateCustomField:output_type -> outbound.v1.CustomField
+	75, // 106: outbound.v1.SettingsService.DeleteCustomField:output_type -> google.protobuf.Empty
+	41, // 107: outbound.v1.SettingsService.ListEventTypes:output_type -> outbound.v1.ListEventTypesResponse
+	26, // 108: outbound.v1.SettingsService.GetEventType:output_type -> outbound.v1.EventType
+	26, // 109: outbound.v1.SettingsService.CreateEventType:output_type -> outbound.v1.EventType
+	26, // 110: outbound.v1.SettingsService.UpdateEventType:output_type -> outbound.v1.EventType
+	75, // 111: outbound.v1.SettingsService.DeleteEventType:output_type -> google.protobuf.Empty
+	12, // 112: outbound.v1.SettingsService.ListMacros:output_type -> outbound.v1.ListMacrosResponse
+	47, // 113: outbound.v1.SettingsService.ListAppliances:output_type -> outbound.v1.ListAppliancesResponse
+	28, // 114: outbound.v1.SettingsService.GetAppliance:output_type -> outbound.v1.Appliance
+	29, // 115: outbound.v1.SettingsService.CreateAppliance:output_type -> outbound.v1.ApplianceCredentials
+	28, // 116: outbound.v1.SettingsService.UpdateAppliance:output_type -> outbound.v1.Appliance
+	29, // 117: outbound.v1.SettingsService.RotateAppliance:output_type -> outbound.v1.ApplianceCredentials
+	75, // 118: outbound.v1.SettingsService.DeleteAppliance:output_type -> google.protobuf.Empty
+	19, // 119: outbound.v1.SettingsService.CheckChanges:output_type -> outbound.v1.CheckChangesResponse
+	21, // 120: outbound.v1.SettingsService.ListRevisions:output_type -> outbound.v1.ListRevisionsResponse
+	23, // 121: outbound.v1.SettingsService.RollBack:output_type -> outbound.v1.RollBackResponse
+	54, // 122: outbound.v1.SettingsService.WatchSettings:output_type -> outbound.v1.WatchSettingsResponse
+	75, // 123: outbound.v1.SettingsService.KeepRelayToken:output_type -> google.protobuf.Empty
+	97, // [97:124] is the sub-list for method output_type
+	70, // [70:97] is the sub-list for method input_type
+	70, // [70:70] is the sub-list for extension type_name
+	70, // [70:70] is the sub-list for extension extendee
+	0,  // [0:70] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_settings_service_proto_init() }
@@ -4530,7 +4764,7 @@ func file_outbound_v1_settings_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_settings_service_proto_rawDesc), len(file_outbound_v1_settings_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   58,
+			NumMessages:   60,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -70,6 +70,9 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	if err := s.Open(ctx); err != nil {
+		return o.Sealed.Fault(err)
+	}
 	p.Add("config", s.Run)
 	_, err = p.Serve(o.Server, rpc.ServerOptions{HandlerValidates: config.HandlerValidates()},
 		func(r grpc.ServiceRegistrar) { s.Register(r) }, s.Tokens())

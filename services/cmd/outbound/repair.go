@@ -19,6 +19,7 @@ type repairFlags struct {
 	o           repair.Options
 	dryRun, yes bool
 	acknowledge bool
+	giveUp      bool
 	cancelQueue []string
 }
 
@@ -48,6 +49,7 @@ Restore a backup instead if there is one: a repair does not bring back what is g
 	}
 	f := c.Flags()
 	f.StringVar(&flags.o.Data, "data", "", "data directory of a server that is stopped")
+	f.StringVar(&flags.o.JetStreamKey, "jetstream-key", "", "with --data: jetstreamKey of the server")
 	f.StringVar(&flags.o.NATS.URL, "nats", "", "address of an external nats-server, e.g. nats://127.0.0.1:4222")
 	f.StringVar(&flags.o.NATS.User, "user", "", "user at the nats-server")
 	f.StringVar(&flags.o.NATS.PasswordFile, "password-file", "", "file with the password at the nats-server")
@@ -57,6 +59,8 @@ Restore a backup instead if there is one: a repair does not bring back what is g
 	f.BoolVar(&flags.dryRun, "dry-run", false, "show what is damaged and change nothing")
 	f.BoolVar(&flags.yes, "yes", false, "do not ask")
 	f.BoolVar(&flags.acknowledge, "acknowledge", false, "confirm past repairs, so that outbound status shows them no longer")
+	f.BoolVar(&flags.giveUp, "give-up-secrets", false,
+		"have the services start without the key that has sealed the secrets; they must be entered again")
 	f.StringArrayVar(&flags.cancelQueue, "cancel-queue", nil, "end the queue of a recipient that was lost, by its id; may be repeated")
 	return c
 }
@@ -71,6 +75,13 @@ func runRepair(ctx context.Context, flags repairFlags, in io.Reader, out io.Writ
 		n, err := s.Acknowledge(ctx)
 		if err == nil {
 			fmt.Fprintf(out, "%d repairs acknowledged\n", n)
+		}
+		return err
+	}
+	if flags.giveUp {
+		err := s.GiveUpSecrets(ctx)
+		if err == nil {
+			fmt.Fprintln(out, "secrets that can't be opened are given up: enter them again")
 		}
 		return err
 	}

@@ -62,6 +62,10 @@ func addRunFlags(f *pflag.FlagSet, flags *allinone.Options, file *string) {
 	f.StringVar((*string)(&flags.URLPolicy), "url-policy", string(d.URLPolicy), "URLs allowed for HTTP recipients: https, https-443 or any")
 	f.StringArrayVar(&flags.AllowEgress, "allow-egress", nil,
 		"additional address range (CIDR) that the HTTP sender may connect to; may be repeated")
+	f.StringVar(&flags.SealKey, "seal-key", "", "where the key is kept that secrets are sealed with: file:PATH, env:NAME or\n"+
+		"exec:PROGRAM ARGUMENTS; empty: DIR/seal.key, made by the first start")
+	f.StringVar(&flags.JetStreamKey, "jetstream-key", "", "where the key is kept that the files of the embedded broker are encrypted with:\n"+
+		"file:PATH, env:NAME or exec:PROGRAM ARGUMENTS; empty: they are not encrypted")
 	f.StringVar((*string)(&flags.Sync), "sync", string(d.Sync), "when accepted events are synced to disk: always or interval")
 }
 
@@ -72,19 +76,21 @@ func load(set *pflag.FlagSet, flags allinone.Options, file string) (allinone.Opt
 		return o.Options, err
 	}
 	for name, put := range map[string]func(){
-		"data":         func() { o.Data = flags.Data },
-		"http":         func() { o.HTTP = flags.HTTP },
-		"grpc":         func() { o.GRPC = flags.GRPC },
-		"nats":         func() { o.NATS = flags.NATS },
-		"tls":          func() { o.TLS = flags.TLS },
-		"tls-cert":     func() { o.TLSCert = flags.TLSCert },
-		"tls-key":      func() { o.TLSKey = flags.TLSKey },
-		"tls-host":     func() { o.TLSHosts = flags.TLSHosts },
-		"insecure":     func() { o.Insecure = flags.Insecure },
-		"url-policy":   func() { o.URLPolicy = flags.URLPolicy },
-		"allow-egress": func() { o.AllowEgress = flags.AllowEgress },
-		"sync":         func() { o.Sync = flags.Sync },
-		"metrics":      func() { o.Telemetry.Metrics = flags.Telemetry.Metrics },
+		"data":          func() { o.Data = flags.Data },
+		"http":          func() { o.HTTP = flags.HTTP },
+		"grpc":          func() { o.GRPC = flags.GRPC },
+		"nats":          func() { o.NATS = flags.NATS },
+		"tls":           func() { o.TLS = flags.TLS },
+		"tls-cert":      func() { o.TLSCert = flags.TLSCert },
+		"tls-key":       func() { o.TLSKey = flags.TLSKey },
+		"tls-host":      func() { o.TLSHosts = flags.TLSHosts },
+		"insecure":      func() { o.Insecure = flags.Insecure },
+		"url-policy":    func() { o.URLPolicy = flags.URLPolicy },
+		"allow-egress":  func() { o.AllowEgress = flags.AllowEgress },
+		"seal-key":      func() { o.SealKey = flags.SealKey },
+		"jetstream-key": func() { o.JetStreamKey = flags.JetStreamKey },
+		"sync":          func() { o.Sync = flags.Sync },
+		"metrics":       func() { o.Telemetry.Metrics = flags.Telemetry.Metrics },
 	} {
 		if set.Changed(name) {
 			put()

@@ -3,10 +3,13 @@
 package setup
 
 import (
+	"fmt"
+
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/pki"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc/quota"
+	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -117,14 +120,36 @@ func (c Client) validate(f *process.Faults) {
 
 // Sealed are the options of a process that opens secrets.
 type Sealed struct {
-	// SealKeyFile holds the key that secrets are sealed with.
+	// SealKey is where the key is kept that secrets are sealed with: `file:PATH`, `env:NAME` or `exec:PROGRAM ARGUMENTS`.
+	SealKey string `yaml:"sealKey"`
+	// SealKeyFile is the file with that key, as `file:` of SealKey.
 	SealKeyFile string `yaml:"sealKeyFile"`
 }
 
 func (s Sealed) validate(f *process.Faults) {
-	if s.SealKeyFile == "" {
-		f.Add("sealKeyFile", "is missing: set it to the file with the key that encrypts secrets")
+	switch {
+	case s.SealKey != "" && s.SealKeyFile != "":
+		f.Add("sealKey", "is %s, and sealKeyFile is %s: set one of them", s.SealKey, s.SealKeyFile)
+	case s.SealKey == "" && s.SealKeyFile == "":
+		f.Add("sealKeyFile", "is missing: set it to the file with the key that encrypts secrets, or set sealKey to where the key is kept")
 	}
+	_, err := secret.ParsePlace(s.SealKey)
+	f.Within("sealKey", err)
+}
+
+// Fault is an error that has to do with the sealing key, with the option that names it.
+func (s Sealed) Fault(err error) error {
+	_, option := s.place()
+	return fmt.Errorf("%s: %w", option, err)
+}
+
+// place is where the key is kept, and the option that says so.
+func (s Sealed) place() (secret.Place, string) {
+	if s.SealKeyFile != "" {
+		return secret.FilePlace(s.SealKeyFile), "sealKeyFile"
+	}
+	p, _ := secret.ParsePlace(s.SealKey) // validated
+	return p, "sealKey"
 }
 
 // part is a group of options that setup knows.

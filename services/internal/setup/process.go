@@ -41,6 +41,8 @@ type Process struct {
 	http      string
 	ops       net.Listener
 	tokenFile string
+	// keyOption is the option that names the sealing key.
+	keyOption string
 	token     string
 	// presence is what pings are answered with.
 	presence control.Presence
@@ -167,6 +169,7 @@ func (p *Process) Config(c Client, o configclient.Options) (*configclient.Client
 		return nil, err
 	}
 	o.Logger = p.Telemetry.Logger
+	o.Name = fmt.Sprintf("%s on %s (process %d)", p.Name, p.presence.Host, p.presence.PID)
 	client := configclient.New(conn, o)
 	p.Check("configuration", func(context.Context) error {
 		select {
@@ -176,15 +179,51 @@ func (p *Process) Config(c Client, o configclient.Options) (*configclient.Client
 			return errors.New("the configuration has not been received from the config service yet")
 		}
 	})
-	p.Add("configuration", client.Run)
+	p.Add("configuration", func(ctx context.Context) error { return runConfig(ctx, client, p.keyOption) })
 	return client, nil
+}
+
+// keyEvery is the pause between two looks whether the sealing key opens anything, until the first snapshot is there.
+const keyEvery = 100 * time.Millisecond
+
+// runConfig is client.Run. It ends with an error if the sealing key turns out to be another one at the first snapshot.
+func runConfig(ctx context.Context, client *configclient.Client, option string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	checked := make(chan struct{})
+	go func() {
+		defer close(checked)
+		tick := time.NewTicker(keyEvery)
+		defer tick.Stop()
+		for told := false; !told; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			told = client.Told() == nil // before the error is asked for
+			if err := client.KeyErr(); err != nil {
+				cancel(fmt.Errorf("%s: %w: give the key that the config service has", option, err))
+				return
+			}
+		}
+	}()
+	err := client.Run(ctx)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	cancel(nil)
+	<-checked
+	return err
 }
 
 // Sealer opens the key that secrets are sealed with.
 func (p *Process) Sealer(s Sealed) (*secret.Sealer, error) {
-	k, err := secret.LoadKey(s.SealKeyFile)
+	place, option := s.place()
+	p.keyOption = option
+	k, err := place.Load()
 	if err != nil {
-		return nil, fmt.Errorf("sealKeyFile: %w", err)
+		return nil, fmt.Errorf("%s: %w", option, err)
 	}
 	return k, nil
 }

@@ -23,6 +23,10 @@ const (
 	BucketStatus     = "outbound_status"
 	// BucketReplays keeps replays and how far they are.
 	BucketReplays = "outbound_replays"
+	// KeyForgetting is a key in the bucket of recipients. It is there while values of keys are removed on purpose.
+	KeyForgetting = "mark.forgetting"
+	// KeyGivenUp is a key in the bucket of settings. It is there if the secrets that cannot be opened are given up.
+	KeyGivenUp = "keyring-given-up"
 
 	subjectIngest  = "outbound.ingest"
 	SubjectEvents  = "outbound.events"

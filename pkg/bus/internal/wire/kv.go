@@ -172,7 +172,11 @@ func (b *Bucket) All(ctx context.Context, prefix string) ([]Entry, error) {
 }
 
 func (b *Bucket) all(ctx context.Context, prefix string) ([]Entry, error) {
-	w, err := b.KV.WatchAll(ctx, jetstream.IgnoreDeletes())
+	keys := ">"
+	if strings.HasSuffix(prefix, ".") {
+		keys = prefix + ">" // so that the broker does not send the others
+	}
+	w, err := b.KV.Watch(ctx, keys, jetstream.IgnoreDeletes())
 	if err != nil {
 		return nil, fmt.Errorf("list bucket %s: %w", b.name, err)
 	}

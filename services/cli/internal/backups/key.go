@@ -12,24 +12,32 @@ import (
 	"github.com/outbound-events/outbound/pkg/secret"
 )
 
-// checkKey is why the secrets in a backup can't be opened with the key in a file; nil: they can, or there are none.
-func checkKey(f *backup.File, path string) error {
+// placeOf is a place of a key as people give it: with a scheme, or the path of a file.
+func placeOf(text string) secret.Place {
+	if p, err := secret.ParsePlace(text); err == nil {
+		return p
+	}
+	return secret.FilePlace(text)
+}
+
+// checkKey is why the secrets in a backup can't be opened with the key in a place; nil: they can, or there are none.
+func checkKey(f *backup.File, text string) error {
 	if len(f.Sealed) == 0 {
 		return nil
 	}
 	of := strings.Join(f.Sealed, ", ")
-	if path == "" {
+	if text == "" {
 		return fmt.Errorf("no seal key is given, and the backup has secrets of %s", of)
 	}
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no seal key in %s, and the backup has secrets of %s", path, of)
+	sealer, err := placeOf(text).Load()
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no seal key in %s, and the backup has secrets of %s", text, of)
 	}
-	sealer, err := secret.LoadKey(path)
 	if err != nil {
 		return err
 	}
 	if _, err := sealer.Open(f.SealCheck, backup.SealPlace); err != nil {
-		return fmt.Errorf("the seal key in %s is not the one of the backup, which has secrets of %s", path, of)
+		return fmt.Errorf("the seal key in %s is not the one of the backup, which has secrets of %s", text, of)
 	}
 	return nil
 }

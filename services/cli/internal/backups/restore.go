@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/outbound-events/outbound/pkg/bus/backup"
+	"github.com/outbound-events/outbound/pkg/bus/storecheck"
 	"github.com/outbound-events/outbound/services/cli/internal/command"
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 	"github.com/outbound-events/outbound/services/cli/internal/output"
@@ -22,6 +23,7 @@ import (
 
 type restoreFlags struct {
 	file, data, options, sealKey    string
+	jetStreamKey                    string
 	configOnly, dryRun, force, bare bool
 }
 
@@ -45,10 +47,13 @@ func RestoreCommand(env *command.Env) *cobra.Command {
 	f.StringVarP(&o.file, "file", "f", "", "file that `outbound backup` wrote")
 	f.StringVar(&o.data, "data", "", "data directory of `outbound run`; created if it does not exist")
 	f.StringVar(&o.options, "options", "", "options file of the config service: its broker is restored into")
-	f.StringVar(&o.sealKey, "seal-key", "", "seal key of the system that was backed up; with --data it is copied to DIR/seal.key")
+	f.StringVar(&o.sealKey, "seal-key", "",
+		"seal key of the system that was backed up: a file, or its place (file:, env: or exec:);\nwith --data, a file is copied to DIR/seal.key")
 	f.BoolVar(&o.configOnly, "config-only", false, "restore the configuration; queues and delivery log are empty afterwards")
 	f.BoolVar(&o.dryRun, "dry-run", false, "check the file and show what is in it and what would be replaced")
 	f.BoolVar(&o.force, "force", false, "replace a store that is not empty")
+	f.StringVar(&o.jetStreamKey, "jetstream-key", "",
+		"with --data: place of the key that the files are encrypted with (file:, env: or exec:); a new data directory gets this one")
 	f.BoolVar(&o.bare, "without-secrets", false, "restore although the seal key is another one; secrets must be entered again")
 	env.OutputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -112,7 +117,7 @@ func runRestore(ctx context.Context, env *command.Env, o restoreFlags) error {
 
 func open(ctx context.Context, env *command.Env, o restoreFlags) (*target, error) {
 	if o.data != "" {
-		return openData(ctx, env, o.data)
+		return openData(ctx, env, o)
 	}
 	return openBroker(ctx, env, o.options)
 }
@@ -160,8 +165,8 @@ type job struct {
 }
 
 func carryOut(ctx context.Context, env *command.Env, t *target, j job) error {
-	if j.o.data != "" && j.o.sealKey != "" {
-		if err := installKey(j.o.sealKey, t.sealKey); err != nil {
+	if from := placeOf(j.o.sealKey).File(); j.o.data != "" && from != "" {
+		if err := installKey(from, t.sealKey); err != nil {
 			return err
 		}
 	}
@@ -181,6 +186,11 @@ func carryOut(ctx context.Context, env *command.Env, t *target, j job) error {
 	bar.End()
 	if err != nil {
 		return fmt.Errorf("%w; the store is incomplete and Outbound does not start on it: run the command again", err)
+	}
+	if len(missing(j)) > 0 {
+		if err := storecheck.GiveUpSecrets(ctx, t.conn); err != nil {
+			return err
+		}
 	}
 	return showRestored(env, t, j, r, time.Since(began))
 }

@@ -1,6 +1,7 @@
 package backups
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ type target struct {
 	conn *bus.Conn
 	// streams are the bounds of streams that the backup does not have.
 	streams bus.StreamOptions
-	// sealKey is the file with the key of the restored system; empty: it is not known.
+	// sealKey is where the key of the restored system is; empty: it is not known.
 	sealKey string
 	// external says that the broker runs on its own.
 	external bool
@@ -87,14 +88,19 @@ func (t *target) ready() error {
 }
 
 // openData starts the embedded broker of a data directory alone.
-func openData(ctx context.Context, env *command.Env, dir string) (*target, error) {
+func openData(ctx context.Context, env *command.Env, o restoreFlags) (*target, error) {
+	dir := o.data
+	key, err := secret.BrokerKey(o.jetStreamKey)
+	if err != nil {
+		return nil, fmt.Errorf("--jetstream-key: %w", err)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create the data directory: %w", err)
 	}
 	store := filepath.Join(dir, folderBroker)
 	log := slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelError}))
 	// What is restored is synced once, at the end.
-	srv, err := embed.Start(embed.Options{StoreDir: store, Host: "127.0.0.1", Logger: log})
+	srv, err := embed.Start(embed.Options{StoreDir: store, Key: key, Host: "127.0.0.1", Logger: log})
 	if err != nil {
 		return nil, fmt.Errorf("--data %s: %w", dir, err)
 	}
@@ -143,13 +149,14 @@ type brokerOptions struct {
 	NATS        bus.Options       `yaml:"nats"`
 	Streams     bus.StreamOptions `yaml:"streams"`
 	SealKeyFile string            `yaml:"sealKeyFile"`
+	SealKey     string            `yaml:"sealKey"`
 }
 
 // brokerVariables are the variables of the environment that go over these options.
 func brokerVariables() []string {
 	return []string{"OUTBOUND_NATS_URL", "OUTBOUND_NATS_USER", "OUTBOUND_NATS_PASSWORD_FILE", "OUTBOUND_NATS_CA_FILE",
 		"OUTBOUND_NATS_CERT_FILE", "OUTBOUND_NATS_KEY_FILE",
-		"OUTBOUND_STREAMS_REPLICAS", "OUTBOUND_SEAL_KEY_FILE"}
+		"OUTBOUND_STREAMS_REPLICAS", "OUTBOUND_SEAL_KEY_FILE", "OUTBOUND_SEAL_KEY"}
 }
 
 func readOptions(env *command.Env, file string) (brokerOptions, error) {
@@ -193,7 +200,8 @@ func openBroker(ctx context.Context, env *command.Env, file string) (*target, er
 	if err != nil {
 		return nil, err
 	}
-	return &target{name: o.NATS.URL, conn: c, streams: o.Streams, sealKey: o.SealKeyFile, external: true, close: []func(){c.Close}}, nil
+	return &target{name: o.NATS.URL, conn: c, streams: o.Streams, sealKey: cmp.Or(o.SealKeyFile, o.SealKey), external: true,
+		close: []func(){c.Close}}, nil
 }
 
 // unused reports who uses the broker.

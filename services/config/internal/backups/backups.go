@@ -103,7 +103,7 @@ func (b *Backups) header(ctx context.Context, deliveries bool, now time.Time) (b
 	if len(smtp.GetSealedSmtpPassword())+len(smtp.GetSealedSmtpSecrets()) > 0 {
 		h.Sealed = append(h.Sealed, "settings/smtp")
 	}
-	h.SealCheck, err = b.deps.Sealer.Seal([]byte(backup.SealPlace), backup.SealPlace)
+	h.SealCheck, err = b.deps.Sealer.SealByRoot([]byte(backup.SealPlace), backup.SealPlace)
 	return h, err
 }
 

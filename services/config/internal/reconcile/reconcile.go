@@ -107,7 +107,11 @@ func (s *Reconciler) readState(ctx context.Context) (*pass, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := s.entries.List(ctx, "")
+	named, err := s.entries.List(ctx, store.PrefixName)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := s.entries.List(ctx, store.PrefixRecipient)
 	if err != nil {
 		return nil, err
 	}
@@ -115,11 +119,10 @@ func (s *Reconciler) readState(ctx context.Context) (*pass, error) {
 	for _, n := range listed.Names() {
 		p.unclaimed[n] = true
 	}
+	for _, e := range named {
+		p.names[e.Key] = e
+	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Key, store.PrefixName) {
-			p.names[e.Key] = e
-			continue
-		}
 		r, err := store.DecodeRecipient(e)
 		if err != nil {
 			// Its consumer must not count as orphaned.

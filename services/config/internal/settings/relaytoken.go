@@ -78,7 +78,8 @@ func useRelayToken(p *outboundv1.WatchSettingsResponse, stored []byte) error {
 		return fmt.Errorf("read the relay's refresh token: %w", err)
 	}
 	typed := p.GetSealedSmtpSecrets()[credential.SecretRelayRefresh]
-	if len(typed) > 0 && bytes.Equal(digest(typed), t.GetSettingsSha256()) {
+	sum := digest(typed)
+	if len(typed) > 0 && (bytes.Equal(sum, t.GetSettingsSha256()) || bytes.Equal(sum, t.GetResealedSha256())) {
 		p.SealedSmtpSecrets[credential.SecretRelayRefresh] = t.GetSealed()
 	}
 	return nil

@@ -2,6 +2,7 @@
 package settings
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -78,6 +79,11 @@ func (s *Settings) All(ctx context.Context) (*outboundv1.WatchSettingsResponse, 
 		}
 		if strings.HasPrefix(e.Key, store.PrefixUser) {
 			// Only this service reads users.
+			continue
+		}
+		if e.Key == bus.KeyGivenUp {
+			out.Keyring = cmp.Or(out.GetKeyring(), &outboundv1.Keyring{})
+			out.Keyring.GivenUp = true
 			continue
 		}
 		p, err := store.DecodePart(e)

@@ -33,6 +33,9 @@ const KeyRelayToken = "relay-token"
 // KeyFirstAdmin says who is being created as the first administrator, so that of several calls one wins. It is no resource.
 const KeyFirstAdmin = "first-admin"
 
+// KeyKeyring holds the sealing keys. It is no resource.
+const KeyKeyring = "keyring"
+
 // KeyBackups holds nothing: its revisions say who took and who restored backups.
 const KeyBackups = backup.AuditKey
 

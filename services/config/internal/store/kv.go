@@ -23,9 +23,19 @@ type KV struct {
 	// applied is called after each change.
 	applied func(ctx context.Context, b *KV, key string, revision uint64)
 
+	// past is where earlier revisions are that were sealed anew. prepare makes the value that is written.
+	past    *KV
+	prepare Prepare
+
 	mu     sync.Mutex
 	bucket *bus.Bucket
 }
+
+// Prepare returns the value that is written in place of a mutation's, and a function that is called once it is written or not.
+type Prepare func(ctx context.Context, b *KV, m Mutation) (value []byte, done func(), err error)
+
+// OnApply has each value prepared before it is written. It is called once, before the first change.
+func (b *KV) OnApply(f Prepare) { b.prepare = f }
 
 // Hold returns nil if this process may change something now. See lease.Lease.
 type Hold func(ctx context.Context) error
@@ -107,6 +117,19 @@ func (b *KV) List(ctx context.Context, prefix string) ([]bus.Entry, error) {
 
 // Apply implements Store.
 func (b *KV) Apply(ctx context.Context, m Mutation) (uint64, error) {
+	if b.prepare != nil && !m.Remove {
+		value, done, err := b.prepare(ctx, b, m)
+		if err != nil {
+			return 0, err
+		}
+		defer done()
+		m.Value = value
+	}
+	return b.ApplyPrepared(ctx, m)
+}
+
+// ApplyPrepared is Apply of a value that needs no preparation.
+func (b *KV) ApplyPrepared(ctx context.Context, m Mutation) (uint64, error) {
 	defer b.dirty.Set()
 	n := m.note(ctx)
 	written, err := withBucket(ctx, b, func(ctx context.Context, kv *bus.Bucket) (uint64, error) {
@@ -132,8 +155,18 @@ func (b *KV) Revision(ctx context.Context) (uint64, error) {
 	return withBucket(ctx, b, func(ctx context.Context, kv *bus.Bucket) (uint64, error) { return kv.Revision(ctx) })
 }
 
-// Changes returns the changes of keys that match a pattern, newest first, up to a limit. See bus.Bucket.Changes.
+// Changes returns the changes of keys that match a pattern, newest first, up to a limit, those that were sealed anew included. See
+// bus.Bucket.Changes.
 func (b *KV) Changes(ctx context.Context, keys string, before uint64, limit int) ([]bus.Change, error) {
+	live, err := b.Live(ctx, keys, before, limit)
+	if err != nil {
+		return nil, err
+	}
+	return b.withPast(ctx, live, keys, before, limit)
+}
+
+// Live is Changes without those that were sealed anew.
+func (b *KV) Live(ctx context.Context, keys string, before uint64, limit int) ([]bus.Change, error) {
 	return withBucket(ctx, b, func(ctx context.Context, kv *bus.Bucket) ([]bus.Change, error) {
 		return kv.Changes(ctx, keys, before, limit)
 	})
@@ -141,21 +174,35 @@ func (b *KV) Changes(ctx context.Context, keys string, before uint64, limit int)
 
 // ChangeAt returns the change of a key at a revision. It is nil if the bucket has none.
 func (b *KV) ChangeAt(ctx context.Context, key string, revision uint64) (*bus.Change, error) {
-	return withBucket(ctx, b, func(ctx context.Context, kv *bus.Bucket) (*bus.Change, error) {
+	found, err := withBucket(ctx, b, func(ctx context.Context, kv *bus.Bucket) (*bus.Change, error) {
 		c, ok, err := kv.ChangeAt(ctx, key, revision)
 		if err != nil || !ok {
 			return nil, err
 		}
 		return &c, nil
 	})
+	if err != nil || found != nil {
+		return found, err
+	}
+	return b.pastAt(ctx, key, revision)
 }
 
 // ChangeBefore returns the change of a key before a revision. It is empty if there is none.
 func (b *KV) ChangeBefore(ctx context.Context, key string, revision uint64) (bus.Change, error) {
-	return withBucket(ctx, b, func(ctx context.Context, kv *bus.Bucket) (bus.Change, error) {
+	found, err := withBucket(ctx, b, func(ctx context.Context, kv *bus.Bucket) (bus.Change, error) {
 		c, _, err := kv.ChangeBefore(ctx, key, revision)
 		return c, err
 	})
+	if err != nil {
+		return found, err
+	}
+	past, err := b.Past(ctx, key)
+	for _, c := range past {
+		if c.Revision < revision && c.Revision > found.Revision {
+			return c, err
+		}
+	}
+	return found, err
 }
 
 // reopenPause is how long Watch waits before it tries again to open the bucket.

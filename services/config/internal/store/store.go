@@ -62,6 +62,7 @@ const (
 	ActionCut        = "cut"
 	ActionBackedUp   = "backed up"
 	ActionClaimed    = "claimed"
+	ActionResealed   = "re-sealed"
 )
 
 // ChangeNote names a change that is more than a create, update or delete.

@@ -13,15 +13,19 @@ import (
 
 // SettingsFeed streams the settings.
 type SettingsFeed struct {
-	feed *feed[*outboundv1.WatchSettingsResponse]
-	read func(context.Context) (*outboundv1.WatchSettingsResponse, error)
+	feed     *feed[*outboundv1.WatchSettingsResponse]
+	read     func(context.Context) (*outboundv1.WatchSettingsResponse, error)
+	watching func(q *outboundv1.WatchSettingsRequest) (done func())
 	// loading keeps a reading from replacing a later one.
 	loading sync.Mutex
 }
 
-// NewSettingsFeed returns a feed of the settings. read returns all of them.
-func NewSettingsFeed(d Deps, read func(context.Context) (*outboundv1.WatchSettingsResponse, error)) *SettingsFeed {
-	return &SettingsFeed{feed: newFeed[*outboundv1.WatchSettingsResponse](d), read: read}
+// NewSettingsFeed returns a feed of the settings. read returns all of them; watching is called for each watcher, and done when it has gone.
+func NewSettingsFeed(
+	d Deps, read func(context.Context) (*outboundv1.WatchSettingsResponse, error),
+	watching func(*outboundv1.WatchSettingsRequest) (done func()),
+) *SettingsFeed {
+	return &SettingsFeed{feed: newFeed[*outboundv1.WatchSettingsResponse](d), read: read, watching: watching}
 }
 
 // Run keeps the settings up to date until ctx ends.
@@ -60,7 +64,8 @@ func (s *SettingsFeed) freshen(ctx context.Context) {
 
 // WatchSettings implements outboundv1.SettingsServiceServer. It begins with what is stored now, so that who has changed something sees it;
 // if that can't be read, with what was read last.
-func (s *SettingsFeed) WatchSettings(_ *outboundv1.WatchSettingsRequest, stream outboundv1.SettingsService_WatchSettingsServer) error {
+func (s *SettingsFeed) WatchSettings(q *outboundv1.WatchSettingsRequest, stream outboundv1.SettingsService_WatchSettingsServer) error {
+	defer s.watching(q)()
 	var sent *outboundv1.WatchSettingsResponse
 	s.freshen(stream.Context())
 	for {
