@@ -44,7 +44,7 @@ func instant(v any) (t time.Time, ok bool) {
 // ago shows a relative time. The script of the page updates it, and the title is the absolute time.
 func ago(v any) template.HTML { return timeElement(v, "data-ago") }
 
-// until shows a countdown.
+// until shows a countdown to an attempt. Once its time has come, the attempt is due.
 func until(v any) template.HTML { return timeElement(v, "data-until") }
 
 // clock shows an absolute time in UTC. The script of the page converts it to the local time zone.
@@ -57,6 +57,9 @@ func timeElement(v any, kind string) template.HTML {
 	}
 	t = t.UTC()
 	text := Relative(t, time.Now())
+	if kind == "data-until" && !t.After(time.Now()) {
+		text = dueNow
+	}
 	full := t.Format("2006-01-02 15:04:05 UTC")
 	if kind == "data-clock" {
 		text = full
@@ -65,6 +68,9 @@ func timeElement(v any, kind string) template.HTML {
 	// #nosec G203
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" %s>%s</time>`, t.Format(time.RFC3339Nano), full, kind, text))
 }
+
+// dueNow is what a countdown shows whose time has come. The script of the page says the same.
+const dueNow = "due now"
 
 // Relative returns the time relative to now in words.
 func Relative(t, now time.Time) string {

@@ -202,6 +202,8 @@ type row struct {
 	// Status is nil while it is unavailable.
 	Status *outboundv1.RecipientStatus
 	labels map[string]string
+	// backfilled is the ID of a backfill of what was skipped.
+	backfilled string
 }
 
 // The states of a row.
@@ -228,6 +230,9 @@ func (r row) State() string {
 		return stateOK
 	}
 }
+
+// BreakerOpen reports whether the breaker pauses the recipient.
+func (r row) BreakerOpen() bool { return r.State() == stateFailing && r.Status.GetBreakerOpen() }
 
 // Targets returns the URL or the email addresses.
 func (r row) Targets() []string {

@@ -3,6 +3,7 @@ package recipients_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -41,6 +42,7 @@ type fixture struct {
 	changed    chan struct{}
 	waiting    int64
 	appliances []*outboundv1.Appliance
+	replays    []*outboundv1.Replay
 }
 
 func newFixture(rs ...*outboundv1.Recipient) *fixture {
@@ -170,6 +172,9 @@ func (h *fixture) UpdateRecipient(_ context.Context, q *outboundv1.UpdateRecipie
 	if len(q.GetUpdateMask().GetPaths()) > 0 {
 		next, _ = proto.Clone(before).(*outboundv1.Recipient)
 		next.Enabled = q.GetRecipient().Enabled
+		if slices.Contains(q.GetUpdateMask().GetPaths(), "while_disabled") {
+			next.WhileDisabled = q.GetRecipient().GetWhileDisabled()
+		}
 	}
 	return h.put(next, "operator"), nil
 }
@@ -265,6 +270,18 @@ func (h *fixture) ListDeliveries(_ context.Context, q *outboundv1.ListDeliveries
 		EventId: q.GetEventId(), RecipientId: q.GetRecipientId(), State: outboundv1.DeliveryState_DELIVERED, Attempts: 1, StatusCode: 200,
 		Detail: hostile, ResponseExcerpt: hostile,
 	}}}, nil
+}
+
+func (h *fixture) ProbeRecipient(_ context.Context, q *outboundv1.ProbeRecipientRequest) (*outboundv1.ProbeRecipientResponse, error) {
+	h.note(q)
+	if h.find(q.GetId()).GetEmail() != nil {
+		return nil, rpc.FailedPrecondition("NOTHING_WAITING", "nothing waits")
+	}
+	return &outboundv1.ProbeRecipientResponse{BreakerOpen: true}, nil
+}
+
+func (h *fixture) ListReplays(context.Context, *outboundv1.ListReplaysRequest) (*outboundv1.ListReplaysResponse, error) {
+	return &outboundv1.ListReplaysResponse{Replays: h.replays}, nil
 }
 
 // tell changes the status that the service reports.

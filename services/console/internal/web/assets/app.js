@@ -13,7 +13,7 @@
     for (const t of root.querySelectorAll('time[data-ago], time[data-until]')) {
       const past = (now - Date.parse(t.dateTime)) / 1000;
       if (Number.isNaN(past)) continue;
-      const text = Math.abs(past) < 1 ? 'now' : past < 0 ? 'in ' + rough(-past) : rough(past) + ' ago';
+      const text = 'until' in t.dataset && past >= 0 ? 'due now' : Math.abs(past) < 1 ? 'now' : past < 0 ? 'in ' + rough(-past) : rough(past) + ' ago';
       if (t.textContent !== text) t.textContent = text;
     }
   };
