@@ -85,6 +85,7 @@ func TestConsole(t *testing.T) {
 			"HTTP, from nothing to a delivery and through an outage": p.httpStory,
 			"email, from the relay to the mailbox":                   p.mailStory,
 			"replays, from the filter to the receiver":               p.replayStory,
+			"pauses, by the breaker and by hand":                     p.pauseStory,
 			"hostile texts are texts":                                p.hostileTexts,
 			"all goes by keyboard":                                   p.byKeyboard,
 		} {

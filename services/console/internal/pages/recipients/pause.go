@@ -83,7 +83,7 @@ func probeNow(r *web.Request) error {
 	case text != "":
 		r.Flash(web.Bad, text)
 	case answer.GetBreakerOpen():
-		r.Flash(web.Good, "Probing now. If the attempt succeeds, all waiting deliveries follow.")
+		r.Flash(web.Good, "Probing now. If the attempt succeeds, the queued deliveries follow.")
 	default:
 		r.Flash(web.Good, "Attempting now. The breaker is not open: deliveries are attempted when they are due.")
 	}

@@ -3,7 +3,7 @@
   'use strict';
 
   // The question whether a recipient is paused or disabled.
-  document.addEventListener('htmx:afterSwap', (e) => { if (e.detail.target.id === 'ask' && !e.detail.target.open) e.detail.target.showModal(); });
+  document.addEventListener('htmx:afterSwap', (e) => { if (e.detail.target?.id === 'ask' && !e.detail.target.open) e.detail.target.showModal(); });
   document.addEventListener('click', (e) => { if (e.target.closest('#ask a[data-closes]')) e.preventDefault(); });
   document.addEventListener('htmx:afterRequest', (e) => {
     if (e.detail.successful && e.detail.elt.matches?.('form[data-asks]')) e.detail.elt.closest('dialog')?.close();
