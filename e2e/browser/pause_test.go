@@ -5,17 +5,18 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/outbound-events/outbound/e2e/browser"
 	"github.com/outbound-events/outbound/e2e/harness"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // pauseStory is a recipient that its breaker pauses, that is paused, and that is disabled: what waits is seen, and nothing is lost.
 func (p *place) pauseStory(t *testing.T) {
-	const id, first, held, skipped = "pausing", 40, 3, 4
+	const id, first, held, skipped = "pausing", 8, 2, 3
 	a := p.system.AddAppliance(t, "pause-1")
 	p.system.AddRecipient(t, harness.Object{
 		"id": id, "displayName": "Pausing", "eventTypes": []string{departed}, "appliances": []string{a.ID},
-		"http": harness.Object{"url": p.receiver.URL(id), "retryInterval": "3600s"},
+		"http": harness.Object{"url": p.receiver.URL(id), "retryInterval": "3600s", "maxInFlight": 1},
 	})
 	published := 0
 	publish := func(many int) {
@@ -26,20 +27,10 @@ func (p *place) pauseStory(t *testing.T) {
 	}
 	list, page := p.come(t, operator), p.come(t, operator)
 	keep(list)
-
-	// The receiver is away. Its breaker is a state that all pages show.
+	// The receiver is away.
 	p.receiver.Answer(id, http.StatusServiceUnavailable)
 	publish(first)
-	list.See("#state-"+id, "paused by the breaker since").See("#state-"+id, fmt.Sprintf("probing every 1 h, %d waiting", first))
-	page.Open("/deliveries?state=RETRYING&recipientId="+id).See("#rows .next", "in 59 min").See("#rows .next", "paused by the breaker")
-	page.Open("/deliveries?state=WAITING&recipientId="+id).See("#rows .next", "paused by the breaker")
-	page.Click("#rows a[data-drawer]", "").See("#drawer #waiting", "paused by the breaker since").See("#drawer #waiting", "probing every 1 h")
-	page.Open("/recipients/"+id).See("#breaker", "paused by the breaker since").See("#breaker", "Next probe in")
-
-	// It is mended. A probe finds that out long before its time.
-	p.receiver.Answer(id, http.StatusOK)
-	page.Click("button", "Probe now").See(".flash", "Probing now").SeeNot("#recipient-status", "paused by the breaker")
-	list.SeeNot("#state-"+id, "paused by the breaker").See("#state-"+id, "OK")
+	p.breakerIsSeen(list, page, id, first)
 	p.ended(t, id, "WAITING", 0)
 	p.sendAll(t, id)
 	p.ended(t, id, "DELIVERED", first)
@@ -58,11 +49,31 @@ func (p *place) pauseStory(t *testing.T) {
 	publish(skipped)
 	list.See("#state-"+id, fmt.Sprintf("%d skipped since", skipped))
 	kept(list)
-	page.Open("/recipients/"+id).See("#skipped", fmt.Sprintf("%d skipped since", skipped)).Click("button", "Enable").See("#skipped", "skipped from")
+	page.Open("/recipients/"+id).See("#skipped", fmt.Sprintf("%d skipped since", skipped))
+	page.Click("button", "Enable").See("#skipped", "skipped from")
 	page.Click("a", "Backfill what was skipped").See("h2", "Preview").Click("button", fmt.Sprintf("Send %d deliveries", skipped))
 	p.ended(t, id, "DELIVERED", first+held+skipped)
 	page.Open("/recipients/"+id).See("#skipped", "Backfilled")
 
+	p.eachOnce(t, id, published)
+}
+
+// breakerIsSeen looks at the pages of a recipient whose breaker opens, and has it probed when it is mended.
+func (p *place) breakerIsSeen(list, page *browser.Page, id string, waiting int) {
+	list.See("#state-"+id, "paused by the breaker since").See("#state-"+id, fmt.Sprintf("probing every 1 h, %d waiting", waiting))
+	page.Open("/deliveries?state=RETRYING&recipientId="+id).See("#rows .next", "paused by the breaker").SeeNot("#rows .next", "ago")
+	page.Open("/deliveries?state=WAITING&recipientId="+id).See("#rows .next", "paused by the breaker")
+	page.Click("#rows a[data-drawer]", "").See("#drawer #waiting", "paused by the breaker since").See("#drawer #waiting", "probing every 1 h")
+	page.Open("/recipients/"+id).See("#breaker", "paused by the breaker since").See("#breaker", "Next probe in")
+	// A probe finds out that it is mended, long before its time.
+	p.receiver.Answer(id, http.StatusOK)
+	page.Click("button", "Probe now").See(".flash", "Probing now").SeeNot("#recipient-status", "paused by the breaker")
+	list.SeeNot("#state-"+id, "paused by the breaker").See("#state-"+id, "OK")
+}
+
+// eachOnce checks that a receiver has accepted so many events, each once.
+func (p *place) eachOnce(t *testing.T, id string, published int) {
+	t.Helper()
 	got := map[string]int{}
 	for _, r := range p.receiver.Of(id) {
 		if r.Status == http.StatusOK {

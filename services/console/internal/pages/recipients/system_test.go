@@ -43,6 +43,8 @@ type fixture struct {
 	waiting    int64
 	appliances []*outboundv1.Appliance
 	replays    []*outboundv1.Replay
+	// listed, if set, are listed as they are.
+	listed []*outboundv1.Recipient
 }
 
 func newFixture(rs ...*outboundv1.Recipient) *fixture {
@@ -112,6 +114,9 @@ func (h *fixture) find(id string) *outboundv1.Recipient {
 func (h *fixture) ListRecipients(context.Context, *outboundv1.ListRecipientsRequest) (*outboundv1.ListRecipientsResponse, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.listed != nil {
+		return &outboundv1.ListRecipientsResponse{Recipients: h.listed}, nil
+	}
 	out := &outboundv1.ListRecipientsResponse{TotalSize: int32(len(h.recipients))} // #nosec G115 -- small
 	for i := range len(h.revisions) {
 		// In the order of their first revision.

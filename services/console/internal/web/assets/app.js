@@ -24,7 +24,9 @@
       if (!Number.isNaN(at.getTime())) t.textContent = zoned.format(at);
     }
   };
-  const activate = (root) => { refresh(root); localise(root); const f = root.querySelector('[data-focus]'); if (f) f.focus(); };
+  // A part of the page that is updated may say what the title is now.
+  const entitle = (root) => { const t = root.matches?.('[data-title]') ? root : root.querySelector('[data-title]'); if (t) document.title = t.dataset.title; };
+  const activate = (root) => { refresh(root); localise(root); entitle(root); const f = root.querySelector('[data-focus]'); if (f) f.focus(); };
   document.addEventListener('DOMContentLoaded', () => activate(document));
   document.addEventListener('htmx:load', (e) => activate(e.detail.elt));
   setInterval(() => refresh(document), 1000);

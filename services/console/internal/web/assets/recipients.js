@@ -3,7 +3,14 @@
   'use strict';
 
   // The question whether a recipient is paused or disabled.
-  document.addEventListener('htmx:afterSwap', (e) => { if (e.detail.target?.id === 'ask' && !e.detail.target.open) e.detail.target.showModal(); });
+  // Whoever asked gets the focus back, also if the button was replaced meanwhile.
+  document.addEventListener('htmx:afterSwap', (e) => {
+    const ask = e.detail.target;
+    if (ask?.id !== 'ask' || ask.open) return;
+    const asker = document.activeElement?.id;
+    ask.addEventListener('close', () => document.getElementById(asker)?.focus(), { once: true });
+    ask.showModal();
+  });
   document.addEventListener('click', (e) => { if (e.target.closest('#ask a[data-closes]')) e.preventDefault(); });
   document.addEventListener('htmx:afterRequest', (e) => {
     if (e.detail.successful && e.detail.elt.matches?.('form[data-asks]')) e.detail.elt.closest('dialog')?.close();
