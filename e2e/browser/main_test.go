@@ -86,6 +86,7 @@ func TestConsole(t *testing.T) {
 			"email, from the relay to the mailbox":                   p.mailStory,
 			"replays, from the filter to the receiver":               p.replayStory,
 			"pauses, by the breaker and by hand":                     p.pauseStory,
+			"times are in the zone that is chosen":                   p.timesStory,
 			"hostile texts are texts":                                p.hostileTexts,
 			"all goes by keyboard":                                   p.byKeyboard,
 		} {

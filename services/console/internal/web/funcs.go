@@ -16,7 +16,7 @@ import (
 func (s *Site) functions() template.FuncMap {
 	return template.FuncMap{
 		"asset": s.assets.address,
-		"ago":   ago, "until": until, "clock": clock, "duration": words,
+		"ago":   ago, "until": until, "clock": clock, "precise": precise, "duration": words,
 		"bytes": byteCount, "count": count, "plural": plural,
 		"state": stateChip, "chip": chip,
 		"field": newField, "fieldID": FieldID, "link": link, "dict": dict, "list": func(x ...any) []any { return x },
@@ -50,6 +50,9 @@ func until(v any) template.HTML { return timeElement(v, "data-until") }
 // clock shows an absolute time in UTC. The script of the page converts it to the local time zone.
 func clock(v any) template.HTML { return timeElement(v, "data-clock") }
 
+// precise shows an absolute time with milliseconds.
+func precise(v any) template.HTML { return timeElement(v, "data-clock data-precise") }
+
 func timeElement(v any, kind string) template.HTML {
 	t, ok := instant(v)
 	if !ok {
@@ -61,7 +64,11 @@ func timeElement(v any, kind string) template.HTML {
 		text = dueNow
 	}
 	full := t.Format("2006-01-02 15:04:05 UTC")
-	if kind == "data-clock" {
+	switch kind {
+	case "data-clock":
+		text = full
+	case "data-clock data-precise":
+		full = t.Format("2006-01-02 15:04:05.000 UTC")
 		text = full
 	}
 	// All parts are formatted numbers, so nothing needs escaping.

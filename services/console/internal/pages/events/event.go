@@ -50,7 +50,7 @@ func (w route) Text() string {
 func (w route) Why() string {
 	reason := w.GetReason()
 	if w.Owed != nil {
-		reason = w.Owed.Delivery.GetReason()
+		reason = w.Owed.GetReason()
 	}
 	if reason == "ok" {
 		return ""
