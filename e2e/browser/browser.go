@@ -134,6 +134,16 @@ func (p *Page) Look(width int64, scheme Scheme) *Page {
 	return p
 }
 
+// Zone sets the time zone of the person's machine, e.g. `Asia/Kolkata`.
+func (p *Page) Zone(name string) *Page {
+	p.t.Helper()
+	p.do("set the time zone", func(ctx context.Context, to *chromedp.Target) error {
+		_, err := cdp.Call(ctx, to, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: name})
+		return err
+	})
+	return p
+}
+
 // listen notes what no page may do. It is called from the loop that reads the browser's messages.
 func (p *Page) listen(event any) {
 	switch e := event.(type) {

@@ -85,6 +85,8 @@ func TestConsole(t *testing.T) {
 			"HTTP, from nothing to a delivery and through an outage": p.httpStory,
 			"email, from the relay to the mailbox":                   p.mailStory,
 			"replays, from the filter to the receiver":               p.replayStory,
+			"pauses, by the breaker and by hand":                     p.pauseStory,
+			"times are in the zone that is chosen":                   p.timesStory,
 			"hostile texts are texts":                                p.hostileTexts,
 			"all goes by keyboard":                                   p.byKeyboard,
 		} {

@@ -18,7 +18,8 @@ func (p *place) pages(t *testing.T, who string) []string {
 	}
 	if who != viewer {
 		out = append(out, "/recipients/new?channel=http", "/recipients/new?channel=email", "/recipients/hostile/delete",
-			"/recipients/hostile/purge", "/replays/new", "/replays/new?kind=deliveries&deliveries.recipientId=hostile")
+			"/recipients/hostile/purge", "/recipients/hostile/disable",
+			"/replays/new", "/replays/new?kind=deliveries&deliveries.recipientId=hostile")
 	}
 	if who == admin {
 		out = append(out, "/settings/users", "/settings/users/"+viewer, "/settings/tokens")

@@ -1015,7 +1015,8 @@ type Delivery struct {
 	// LastAttemptTime When the last attempt started.
 	LastAttemptTime *time.Time `json:"lastAttemptTime,omitempty"`
 
-	// NextAttemptTime When the next attempt is due, if there is one.
+	// NextAttemptTime When the next attempt is due, if there is one. While the recipient's circuit breaker is open: when the next probe is due, if
+	// that is later. In lists and details never in the past: an attempt that is due has the current time.
 	NextAttemptTime *time.Time `json:"nextAttemptTime,omitempty"`
 
 	// Reason Reason of the state, as one word, e.g. `http_status`.
@@ -1051,6 +1052,13 @@ type Delivery struct {
 
 	// Test Whether this is a test.
 	Test *bool `json:"test,omitempty"`
+
+	// WaitDetail The same as a sentence.
+	WaitDetail *string `json:"waitDetail,omitempty"`
+
+	// WaitReason Why a delivery that is not final waits, as one word: `breaker_open`, `paused` (disabled with HOLD), `retry_interval`,
+	// `due` (an attempt is due or under way) or `queue` (waits for its first attempt). Set in lists and details.
+	WaitReason *string `json:"waitReason,omitempty"`
 }
 
 // DeliveryDetail A delivery with its details.
@@ -1987,6 +1995,16 @@ type PreviewReplayResponse struct {
 	Unavailable *string `json:"unavailable,omitempty"`
 }
 
+// ProbeRecipientResponse Response of ProbeRecipient.
+type ProbeRecipientResponse struct {
+	// BreakerOpen Whether the circuit breaker was open. If not, deliveries are attempted when they are due, and nothing was hastened but the
+	// delivery below.
+	BreakerOpen *bool `json:"breakerOpen,omitempty"`
+
+	// Delivery The delivery whose next attempt was made due now, if one is being retried.
+	Delivery *RetryDeliveriesRequestTarget `json:"delivery,omitempty"`
+}
+
 // PublishEventResponse Response of PublishEvent, and of a request on NATS.
 type PublishEventResponse struct {
 	// Duplicate Whether it is a duplicate of an accepted event.
@@ -2128,8 +2146,11 @@ type RecipientStatus struct {
 	// Activity The last 24 hours, oldest first, as far as the history goes back.
 	Activity *[]Activity `json:"activity,omitempty"`
 
-	// BreakerOpen Whether the circuit breaker is open: one attempt is made per retry interval.
+	// BreakerOpen Whether the circuit breaker is open: one attempt is made per retry interval. See breaker_since_time.
 	BreakerOpen *bool `json:"breakerOpen,omitempty"`
+
+	// BreakerSinceTime Since when the circuit breaker is open.
+	BreakerSinceTime *time.Time `json:"breakerSinceTime,omitempty"`
 
 	// Channel Its channel, `http` or `email`.
 	Channel *string `json:"channel,omitempty"`
@@ -2158,17 +2179,33 @@ type RecipientStatus struct {
 	// LastReason Reason of the last failed attempt, as one word, while failing.
 	LastReason *string `json:"lastReason,omitempty"`
 
-	// NextAttemptTime When the next attempt is due, while failing.
+	// NextAttemptTime When the next attempt is due, while failing; never in the past. Not set if it is due now, or not known.
 	NextAttemptTime *time.Time `json:"nextAttemptTime,omitempty"`
+
+	// NextProbeTime When the next of these attempts is due. Not set if it is due now or under way, or not known.
+	NextProbeTime *time.Time `json:"nextProbeTime,omitempty"`
 
 	// OldestQueuedTime When the oldest of them was accepted.
 	OldestQueuedTime *time.Time `json:"oldestQueuedTime,omitempty"`
+
+	// ProbeInterval Interval of the attempts that are made while the circuit breaker is open: the retry interval of the recipient.
+	ProbeInterval *string `json:"probeInterval,omitempty"`
 
 	// QueuedEvents Events in its queue, including those waiting for a retry.
 	QueuedEvents *string `json:"queuedEvents,omitempty"`
 
 	// RecipientId The recipient.
 	RecipientId *string `json:"recipientId,omitempty"`
+
+	// SkippedEvents Number of events that were skipped because the recipient was disabled with SKIP, since skipped_since_time, as far as the
+	// history goes back.
+	SkippedEvents *string `json:"skippedEvents,omitempty"`
+
+	// SkippedSinceTime When the recipient was last disabled with SKIP, in the last 8 days.
+	SkippedSinceTime *time.Time `json:"skippedSinceTime,omitempty"`
+
+	// SkippedUntilTime When it was enabled, or set to HOLD, after that. Not set while it is disabled.
+	SkippedUntilTime *time.Time `json:"skippedUntilTime,omitempty"`
 }
 
 // RecipientWhileDisabledPolicy What happens to events that are accepted while the recipient is disabled.
@@ -3236,6 +3273,9 @@ type PreviewRecipientByIdJSONBody struct {
 	Recipient *Recipient `json:"recipient,omitempty"`
 }
 
+// ProbeRecipientJSONBody defines parameters for ProbeRecipient.
+type ProbeRecipientJSONBody = map[string]interface{}
+
 // PurgeRecipientJSONBody defines parameters for PurgeRecipient.
 type PurgeRecipientJSONBody struct {
 	// ExpectedCount Expected number of pending deliveries. If set and there are more, nothing is cancelled: FAILED_PRECONDITION.
@@ -3436,6 +3476,9 @@ type DoctorRecipientJSONRequestBody DoctorRecipientJSONBody
 
 // PreviewRecipientByIdJSONRequestBody defines body for PreviewRecipientById for application/json ContentType.
 type PreviewRecipientByIdJSONRequestBody PreviewRecipientByIdJSONBody
+
+// ProbeRecipientJSONRequestBody defines body for ProbeRecipient for application/json ContentType.
+type ProbeRecipientJSONRequestBody = ProbeRecipientJSONBody
 
 // PurgeRecipientJSONRequestBody defines body for PurgeRecipient for application/json ContentType.
 type PurgeRecipientJSONRequestBody PurgeRecipientJSONBody
@@ -4115,6 +4158,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/recipients/{id}:preview (the `PreviewRecipientById` operationId).
 	PreviewRecipientById(ctx context.Context, id string, body PreviewRecipientByIdJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProbeRecipientWithBody Makes one attempt to a recipient at once although its circuit breaker is open: of the delivery that failed last, and of one that
+	// waits for its first attempt. A success closes the breaker. Fails with FAILED_PRECONDITION if the recipient is disabled or nothing
+	// waits for it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/recipients/{id}:probe (the `ProbeRecipient` operationId).
+	ProbeRecipientWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProbeRecipient Makes one attempt to a recipient at once although its circuit breaker is open: of the delivery that failed last, and of one that
+	// waits for its first attempt. A success closes the breaker. Fails with FAILED_PRECONDITION if the recipient is disabled or nothing
+	// waits for it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/recipients/{id}:probe (the `ProbeRecipient` operationId).
+	ProbeRecipient(ctx context.Context, id string, body ProbeRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PurgeRecipientWithBody Purges a recipient's queue. The senders record pending deliveries as CANCELLED shortly after the response.
 	//
@@ -5380,6 +5441,44 @@ func (c *Client) PreviewRecipientByIdWithBody(ctx context.Context, id string, co
 // Corresponds with POST /v1/recipients/{id}:preview (the `PreviewRecipientById` operationId).
 func (c *Client) PreviewRecipientById(ctx context.Context, id string, body PreviewRecipientByIdJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPreviewRecipientByIdRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProbeRecipientWithBody Makes one attempt to a recipient at once although its circuit breaker is open: of the delivery that failed last, and of one that
+// waits for its first attempt. A success closes the breaker. Fails with FAILED_PRECONDITION if the recipient is disabled or nothing
+// waits for it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/recipients/{id}:probe (the `ProbeRecipient` operationId).
+func (c *Client) ProbeRecipientWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProbeRecipientRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProbeRecipient Makes one attempt to a recipient at once although its circuit breaker is open: of the delivery that failed last, and of one that
+// waits for its first attempt. A success closes the breaker. Fails with FAILED_PRECONDITION if the recipient is disabled or nothing
+// waits for it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/recipients/{id}:probe (the `ProbeRecipient` operationId).
+func (c *Client) ProbeRecipient(ctx context.Context, id string, body ProbeRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProbeRecipientRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8863,6 +8962,53 @@ func NewPreviewRecipientByIdRequestWithBody(server string, id string, contentTyp
 	return req, nil
 }
 
+// NewProbeRecipientRequest calls the generic ProbeRecipient builder with application/json body
+func NewProbeRecipientRequest(server string, id string, body ProbeRecipientJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProbeRecipientRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewProbeRecipientRequestWithBody constructs an http.Request for the ProbeRecipient method, with any body, and a specified content type
+func NewProbeRecipientRequestWithBody(server string, id string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/recipients/%s:probe", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewPurgeRecipientRequest calls the generic PurgeRecipient builder with application/json body
 func NewPurgeRecipientRequest(server string, id string, body PurgeRecipientJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -10651,6 +10797,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/recipients/{id}:preview (the `PreviewRecipientById` operationId).
 	PreviewRecipientByIdWithResponse(ctx context.Context, id string, body PreviewRecipientByIdJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewRecipientByIdAnswer, error)
+
+	// ProbeRecipientWithBodyWithResponse Makes one attempt to a recipient at once although its circuit breaker is open: of the delivery that failed last, and of one that
+	// waits for its first attempt. A success closes the breaker. Fails with FAILED_PRECONDITION if the recipient is disabled or nothing
+	// waits for it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/recipients/{id}:probe (the `ProbeRecipient` operationId).
+	ProbeRecipientWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProbeRecipientAnswer, error)
+
+	// ProbeRecipientWithResponse Makes one attempt to a recipient at once although its circuit breaker is open: of the delivery that failed last, and of one that
+	// waits for its first attempt. A success closes the breaker. Fails with FAILED_PRECONDITION if the recipient is disabled or nothing
+	// waits for it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/recipients/{id}:probe (the `ProbeRecipient` operationId).
+	ProbeRecipientWithResponse(ctx context.Context, id string, body ProbeRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*ProbeRecipientAnswer, error)
 
 	// PurgeRecipientWithBodyWithResponse Purges a recipient's queue. The senders record pending deliveries as CANCELLED shortly after the response.
 	//
@@ -12855,6 +13019,54 @@ func (r PreviewRecipientByIdAnswer) ContentType() string {
 	return ""
 }
 
+type ProbeRecipientAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProbeRecipientResponse
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ProbeRecipientAnswer) GetJSON200() *ProbeRecipientResponse {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ProbeRecipientAnswer) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ProbeRecipientAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProbeRecipientAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProbeRecipientAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProbeRecipientAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type PurgeRecipientAnswer struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -14946,6 +15158,36 @@ func (c *ClientWithResponses) PreviewRecipientByIdWithResponse(ctx context.Conte
 	return ParsePreviewRecipientByIdAnswer(rsp)
 }
 
+// ProbeRecipientWithBodyWithResponse Makes one attempt to a recipient at once although its circuit breaker is open: of the delivery that failed last, and of one that
+// waits for its first attempt. A success closes the breaker. Fails with FAILED_PRECONDITION if the recipient is disabled or nothing
+// waits for it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/recipients/{id}:probe (the `ProbeRecipient` operationId).
+func (c *ClientWithResponses) ProbeRecipientWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProbeRecipientAnswer, error) {
+	rsp, err := c.ProbeRecipientWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProbeRecipientAnswer(rsp)
+}
+
+// ProbeRecipientWithResponse Makes one attempt to a recipient at once although its circuit breaker is open: of the delivery that failed last, and of one that
+// waits for its first attempt. A success closes the breaker. Fails with FAILED_PRECONDITION if the recipient is disabled or nothing
+// waits for it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/recipients/{id}:probe (the `ProbeRecipient` operationId).
+func (c *ClientWithResponses) ProbeRecipientWithResponse(ctx context.Context, id string, body ProbeRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*ProbeRecipientAnswer, error) {
+	rsp, err := c.ProbeRecipient(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProbeRecipientAnswer(rsp)
+}
+
 // PurgeRecipientWithBodyWithResponse Purges a recipient's queue. The senders record pending deliveries as CANCELLED shortly after the response.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -16783,6 +17025,39 @@ func ParsePreviewRecipientByIdAnswer(rsp *http.Response) (*PreviewRecipientByIdA
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest PreviewRecipientResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseProbeRecipientAnswer parses an HTTP response from a ProbeRecipientWithResponse call
+func ParseProbeRecipientAnswer(rsp *http.Response) (*ProbeRecipientAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProbeRecipientAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProbeRecipientResponse
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

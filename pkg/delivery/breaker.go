@@ -41,6 +41,8 @@ type breaker struct {
 	mu sync.Mutex
 	// cause is why it is open; zero while it is closed.
 	cause cause
+	// since is when it opened.
+	since time.Time
 	// unconnected is how many attempts in a row did not connect.
 	unconnected int
 	failures    failures
@@ -125,6 +127,7 @@ func (b *breaker) fail(a attempted, interval time.Duration, now time.Time) {
 	}
 	switch {
 	case was == 0 && b.cause != 0:
+		b.since = now
 		b.sweep.end()
 		b.sweep.probe = now.Add(interval)
 	case b.cause == was && a.pass.probes():
@@ -146,7 +149,7 @@ func (b *breaker) connected(now time.Time) {
 // close closes it; false if it was.
 func (b *breaker) close() bool {
 	was := b.cause != 0
-	b.cause, b.unconnected, b.last = 0, 0, Verdict{}
+	b.cause, b.since, b.unconnected, b.last = 0, time.Time{}, 0, Verdict{}
 	b.failures.forget()
 	if was {
 		b.sweep.end()
@@ -172,11 +175,13 @@ func (b *breaker) signal() {
 	}
 }
 
-// open reports whether it is open.
-func (b *breaker) open() bool {
+// tell adds to a report whether it is open, since when, and when the next probe is due. now is the clock of the report.
+func (b *breaker) tell(rep *Report, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.cause != 0
+	if rep.BreakerOpen = b.cause != 0; rep.BreakerOpen {
+		rep.BreakerSince, rep.NextProbe = now.Add(-time.Since(b.since)), now.Add(time.Until(b.sweep.probe))
+	}
 }
 
 // ends reports whether a delivery whose time is over ends without another attempt, and with which last failure: while it is open, and

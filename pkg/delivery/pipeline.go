@@ -131,7 +131,7 @@ func (e *Engine) report(w *recipientWorker, t *task, v Verdict) {
 		rep.BreakerOpen = v.Reason == reasons.Breaker
 	default:
 		rep.State = stateOf(v)
-		rep.BreakerOpen = w.breaker.open()
+		w.breaker.tell(&rep, e.o.Now())
 	}
 	e.o.Observer.Ended(rep)
 }
@@ -251,7 +251,7 @@ func (e *Engine) send(w *recipientWorker, t *task) *leaving {
 		v.After = max(v.After, shutdownWait)
 	}
 	rep := Report{Delivery: d, Channel: e.o.Channel, Outcome: out, Verdict: v, State: stateOf(v), Sequence: t.Sequence}
-	rep.BreakerOpen = w.breaker.open()
+	w.breaker.tell(&rep, now)
 	if v.Kind == Retry || v.Kind == Postpone {
 		rep.Next = now.Add(v.After)
 	}

@@ -113,6 +113,8 @@ type Report struct {
 	Next time.Time
 	// BreakerOpen says that the recipient fails all the time and is only probed.
 	BreakerOpen bool
+	// BreakerSince is since when the breaker is open, NextProbe when the next probe is due; zero while it is closed.
+	BreakerSince, NextProbe time.Time
 	// Sequence of the event's message in EVENTS.
 	Sequence uint64
 }

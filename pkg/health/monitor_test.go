@@ -378,16 +378,18 @@ func TestBreakerAndExpiryAreKept(t *testing.T) {
 	w := newFixture(t, r)
 	a := w.sender("a", nil)
 	a.fails(r)
-	d := &delivery.Delivery{Recipient: r, Event: &event.Event{ID: "e"}}
+	d, opened := &delivery.Delivery{Recipient: r, Event: &event.Event{ID: "e"}}, time.Now().Add(-time.Hour).UTC()
 	a.Ended(delivery.Report{Delivery: d, Channel: recipient.HTTP,
 		Verdict: delivery.Verdict{Kind: delivery.Drop, Reason: reasons.Expired, Detail: "too old"}, State: delivery.StateExpired,
-		BreakerOpen: true})
+		BreakerOpen: true, BreakerSince: opened, NextProbe: opened.Add(time.Minute)})
 	w.until("it is told", func() bool { return len(w.got()) > 0 })
 	n := w.got()[0].About[0]
-	if n.Reason != reasons.Connect || n.Dropped == nil || n.Dropped.Count != 1 || !n.BreakerOpen {
+	if n.Reason != reasons.Connect || n.Dropped == nil || n.Dropped.Count != 1 || !n.BreakerOpen || !n.BreakerSince.Equal(opened) ||
+		n.ProbeEvery != r.Retry.Interval {
 		t.Errorf("told of %+v", n)
 	}
-	if st := w.status(r); st.LastDropped.IsZero() || !st.BreakerOpen {
+	if st := w.status(r); st.LastDropped.IsZero() || !st.BreakerOpen || !st.BreakerSince.Equal(opened) ||
+		!st.NextProbe.Equal(opened.Add(time.Minute)) {
 		t.Errorf("kept %+v", st)
 	}
 }

@@ -71,6 +71,9 @@ type About struct {
 	Dropped *Dropped  `json:"dropped,omitempty"`
 	// BreakerOpen says that only one attempt per retry interval is made.
 	BreakerOpen bool `json:"breakerOpen,omitempty"`
+	// BreakerSince is since when that is so, ProbeEvery the retry interval.
+	BreakerSince time.Time     `json:"breakerSince,omitzero"`
+	ProbeEvery   time.Duration `json:"probeEvery,omitempty"`
 }
 
 // about gathers what is told of a recipient.
@@ -81,6 +84,9 @@ func about(r *recipient.Recipient, st Status, m Kind) About {
 		a.Since, a.Until, a.Reason, a.Code = st.Recovery.Since, st.Recovery.Until, st.Recovery.Reason, st.Recovery.Code
 	case m == KindFailing:
 		a.Since, a.Reason, a.Code, a.Detail, a.Alert, a.BreakerOpen = st.Since, st.Reason, st.Code, st.Detail, st.Alerts+1, st.BreakerOpen
+		if st.BreakerOpen {
+			a.BreakerSince, a.ProbeEvery = st.BreakerSince, r.Retry.Interval
+		}
 	}
 	return a
 }

@@ -35,6 +35,10 @@ type Status struct {
 	// NextAttempt is when the delivery that failed last is tried again.
 	NextAttempt time.Time `json:"nextAttempt,omitzero"`
 	BreakerOpen bool      `json:"breakerOpen,omitempty"`
+	// BreakerSince is since when the breaker is open, in the sender where it opened first. NextProbe is when the next probe was due when
+	// the last one failed.
+	BreakerSince time.Time `json:"breakerSince,omitzero"`
+	NextProbe    time.Time `json:"nextProbe,omitzero"`
 	// LastAlert is when the contacts were last told, and Alerts how often since it began to fail.
 	LastAlert time.Time `json:"lastAlert,omitzero"`
 	Alerts    int       `json:"alerts,omitempty"`
@@ -84,6 +88,7 @@ type seen struct {
 	detail                    string
 	next                      time.Time
 	breakerOpen               bool
+	breakerSince, nextProbe   time.Time
 	// dropped is what is not written yet.
 	dropped Dropped
 }
@@ -93,6 +98,7 @@ func (s *seen) note(r delivery.Report, at time.Time) {
 	switch {
 	case r.Verdict.Kind == delivery.Delivered:
 		s.success, s.firstFailure, s.lastFailure, s.breakerOpen = at, time.Time{}, time.Time{}, false
+		s.breakerSince, s.nextProbe = time.Time{}, time.Time{}
 		return
 	case r.Verdict.Kind == delivery.Retry:
 	case r.State == delivery.StateExpired || r.State == delivery.StateRejected:
@@ -106,7 +112,7 @@ func (s *seen) note(r delivery.Report, at time.Time) {
 	if s.firstFailure.IsZero() {
 		s.firstFailure = at
 	}
-	s.lastFailure, s.next, s.breakerOpen = at, r.Next, r.BreakerOpen
+	s.lastFailure, s.next, s.breakerOpen, s.breakerSince, s.nextProbe = at, r.Next, r.BreakerOpen, r.BreakerSince, r.NextProbe
 	if r.Verdict.Reason == reasons.Expired && s.reason != "" {
 		return // the reason of the attempts before says more
 	}
@@ -161,8 +167,12 @@ func merge(old Status, s seen, refresh time.Duration) (Status, bool) {
 }
 
 func failed(st Status, s seen) Status {
-	st.LastFailure, st.Reason, st.Code, st.Detail, st.NextAttempt, st.BreakerOpen = s.lastFailure, s.reason, s.code, s.detail, s.next,
-		s.breakerOpen
+	since := s.breakerSince
+	if st.BreakerOpen && s.breakerOpen && !st.BreakerSince.IsZero() && st.BreakerSince.Before(since) {
+		since = st.BreakerSince // of another sender, or of one that was restarted
+	}
+	st.LastFailure, st.Reason, st.Code, st.Detail, st.NextAttempt = s.lastFailure, s.reason, s.code, s.detail, s.next
+	st.BreakerOpen, st.BreakerSince, st.NextProbe = s.breakerOpen, since, s.nextProbe
 	return st
 }
 

@@ -115,7 +115,7 @@ func (w noticeWriter) rest(b *strings.Builder, a health.About) {
 		}
 	}
 	if a.BreakerOpen {
-		b.WriteString("Meanwhile:     one attempt is made per retry interval\n")
+		fmt.Fprintf(b, "Breaker:       %s\n", w.breaker(a))
 	}
 	if d := a.Dropped; d != nil {
 		fmt.Fprintf(b, "Failed:        %s, the last at %s: %s\n", counted(d.Count, "delivery"), w.time(d.Last), Failure(d.Reason, 0))
@@ -123,6 +123,14 @@ func (w noticeWriter) rest(b *strings.Builder, a health.About) {
 			fmt.Fprintf(b, "               %s\n", OneLine(d.Detail, MaxSubject))
 		}
 	}
+}
+
+// breaker says that a recipient is paused by its breaker. A notice of an earlier version does not say since when.
+func (w noticeWriter) breaker(a health.About) string {
+	if a.BreakerSince.IsZero() || a.ProbeEvery <= 0 {
+		return "paused, one attempt is made per retry interval"
+	}
+	return fmt.Sprintf("paused since %s, probing every %s", w.time(a.BreakerSince), lasting(a.ProbeEvery))
 }
 
 func named(a health.About) string {

@@ -20,6 +20,7 @@ func TestNoticesSayInWordsWhatIsTheMatter(t *testing.T) {
 	}
 	again := desk(reasons.HTTPStatus, 503, "HTTP 503 Service Unavailable")
 	again.Since, again.Alert, again.BreakerOpen, again.DropAt = at.Add(-28*time.Hour), 7, true, at.Add(-time.Minute)
+	again.BreakerSince, again.ProbeEvery = at.Add(-27*time.Hour), 90*time.Second
 	again.Dropped = &health.Dropped{Count: 3, First: at.Add(-2 * time.Hour), Last: at.Add(-time.Minute), Reason: reasons.Expired,
 		Detail: "not delivered within 24h0m0s; last: HTTP 503 Service Unavailable"}
 	recovered := health.About{Recipient: "desk", Name: "Ticket desk", Since: at.Add(-2 * time.Hour), Until: at,

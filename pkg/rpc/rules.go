@@ -113,6 +113,7 @@ func roles() map[string]Rule {
 		v1.DeliveryService_TailDeliveries_FullMethodName:   view,
 		v1.DeliveryService_RetryDeliveries_FullMethodName:  operate,
 		v1.DeliveryService_SendNow_FullMethodName:          operate,
+		v1.DeliveryService_ProbeRecipient_FullMethodName:   operate,
 		v1.DeliveryService_ExtendDeliveries_FullMethodName: operate,
 		v1.DeliveryService_CancelDeliveries_FullMethodName: operate,
 		v1.DeliveryService_PreviewReplay_FullMethodName:    view,

@@ -54,7 +54,8 @@ func (fixedServer) ListDeliveries(context.Context, *outboundv1.ListDeliveriesReq
 	return &outboundv1.ListDeliveriesResponse{Deliveries: []*outboundv1.Delivery{
 		{EventId: "a1~e-2", EventType: "support_conference_end", RecipientId: "crm", State: outboundv1.DeliveryState_RETRYING,
 			Reason: "http_status",
-			Detail: "answered 500\nInternal Server Error", StatusCode: 500, Attempts: 3, LastAttemptTime: at(5), NextAttemptTime: at(35)},
+			Detail: "answered 500\nInternal Server Error", StatusCode: 500, Attempts: 3, LastAttemptTime: at(5), NextAttemptTime: at(35),
+			WaitReason: "breaker_open", WaitDetail: "The recipient is paused by its breaker."},
 		{EventId: "a1~e-1", EventType: "support_conference_end", RecipientId: "crm", State: outboundv1.DeliveryState_DELIVERED, Reason: "ok",
 			StatusCode: 200, Attempts: 1, LastAttemptTime: at(1), ReplayId: "01R"},
 		{EventId: "outbound-test~t", EventType: "a", RecipientId: "desk", State: outboundv1.DeliveryState_WAITING, Test: true, ReplayId: "01T"},
@@ -76,8 +77,11 @@ func (fixedServer) GetStatus(context.Context, *outboundv1.GetStatusRequest) (*ou
 		Relay: &outboundv1.RelayStatus{Line: "mail.example:587 did not answer in time, at EHLO", Configured: true},
 		Recipients: []*outboundv1.RecipientStatus{
 			{RecipientId: "crm", DisplayName: "CRM", Health: outboundv1.RecipientHealth_FAILING, QueuedEvents: 12, OldestQueuedTime: at(0),
-				LastAttemptTime: at(5), NextAttemptTime: at(35), LastError: "http_status 500"},
+				LastAttemptTime: at(5), NextAttemptTime: at(35), LastError: "http_status 500",
+				BreakerOpen: true, BreakerSinceTime: at(2), ProbeInterval: durationpb.New(30 * time.Second), NextProbeTime: at(35)},
 			{RecipientId: "desk", Health: outboundv1.RecipientHealth_OK},
+			{RecipientId: "held", Health: outboundv1.RecipientHealth_PAUSED, QueuedEvents: 3, OldestQueuedTime: at(1)},
+			{RecipientId: "off", Health: outboundv1.RecipientHealth_DISABLED, SkippedEvents: 48, SkippedSinceTime: at(1)},
 		},
 		Streams: []*outboundv1.StreamStatus{
 			{Name: "EVENTS", Messages: 12, Bytes: 123_456, MaxBytes: 8 << 30, LastSequence: 99,

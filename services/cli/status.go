@@ -103,6 +103,7 @@ func showStatus(env *command.Env, s *outboundv1.Status) error {
 	if err := env.Print(recipients); err != nil {
 		return err
 	}
+	showPaused(env, s.GetRecipients())
 	env.Say("")
 	streams := &output.Table{Head: []string{"STREAM", "MESSAGES", "LIMIT", "BYTES", "LIMIT", "USED", "SINCE", "RETENTION", "LAST"}}
 	for _, x := range s.GetStreams() {
@@ -115,6 +116,33 @@ func showStatus(env *command.Env, s *outboundv1.Status) error {
 	}
 	showStorage(env, s)
 	return showServices(env, s)
+}
+
+// showPaused says which recipients are paused by their breakers or held, and what was skipped of those that are disabled.
+func showPaused(env *command.Env, all []*outboundv1.RecipientStatus) {
+	for _, r := range all {
+		switch {
+		case r.GetBreakerOpen():
+			env.Say("%s: %s", r.GetRecipientId(), breaker(r))
+		case r.GetHealth() == outboundv1.RecipientHealth_PAUSED && r.GetQueuedEvents() > 0:
+			env.Say("%s: paused, %d held, the oldest since %s", r.GetRecipientId(), r.GetQueuedEvents(), output.Clock(r.GetOldestQueuedTime()))
+		case r.GetHealth() == outboundv1.RecipientHealth_DISABLED && r.GetSkippedSinceTime() != nil:
+			env.Say("%s: disabled, %d skipped since %s", r.GetRecipientId(), r.GetSkippedEvents(), output.Clock(r.GetSkippedSinceTime()))
+		}
+	}
+}
+
+// breaker says that a recipient is paused by its breaker. A server of an earlier version does not say since when.
+func breaker(r *outboundv1.RecipientStatus) string {
+	if r.GetBreakerSinceTime() == nil {
+		return fmt.Sprintf("paused by the breaker, %d waiting", r.GetQueuedEvents())
+	}
+	text := fmt.Sprintf("paused by the breaker since %s, probing every %s, %d waiting", output.Clock(r.GetBreakerSinceTime()),
+		r.GetProbeInterval().AsDuration(), r.GetQueuedEvents())
+	if r.GetNextProbeTime() != nil {
+		text += ", next probe at " + output.Clock(r.GetNextProbeTime())
+	}
+	return text
 }
 
 func most(n uint64) string {

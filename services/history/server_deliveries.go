@@ -8,6 +8,7 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/detail"
 	"github.com/outbound-events/outbound/services/history/internal/replay"
 	"github.com/outbound-events/outbound/services/history/internal/search"
+	"github.com/outbound-events/outbound/services/history/internal/waits"
 )
 
 // deliveriesServer answers DeliveryService.
@@ -17,25 +18,39 @@ type deliveriesServer struct {
 	detail  *detail.Reader
 	replays *replay.Replayer
 	changes *changes.Changer
+	probe   *changes.Prober
+	waits   *waits.Explainer
 }
 
 // ListDeliveries lists deliveries, newest first.
 func (d *deliveriesServer) ListDeliveries(
 	ctx context.Context, req *outboundv1.ListDeliveriesRequest,
 ) (*outboundv1.ListDeliveriesResponse, error) {
-	return d.search.ListDeliveries(ctx, req)
+	resp, err := d.search.ListDeliveries(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return resp, d.waits.Explain(ctx, resp.GetDeliveries()...)
 }
 
 // TailDeliveries sends records as they come.
 func (d *deliveriesServer) TailDeliveries(
 	req *outboundv1.TailDeliveriesRequest, stream outboundv1.DeliveryService_TailDeliveriesServer,
 ) error {
-	return d.search.Tail(stream.Context(), req, stream.Send)
+	return d.search.Tail(stream.Context(), req, func(batch *outboundv1.TailDeliveriesResponse) error {
+		// Why they wait is an addition: without it the records are sent as they are.
+		_ = d.waits.Explain(stream.Context(), batch.GetDeliveries()...)
+		return stream.Send(batch)
+	})
 }
 
 // GetDelivery returns a delivery with all its records.
 func (d *deliveriesServer) GetDelivery(ctx context.Context, req *outboundv1.GetDeliveryRequest) (*outboundv1.DeliveryDetail, error) {
-	return d.detail.Delivery(ctx, req)
+	found, err := d.detail.Delivery(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return found, d.waits.Explain(ctx, found.GetDelivery())
 }
 
 // RetryDeliveries sends events again.
@@ -48,6 +63,13 @@ func (d *deliveriesServer) RetryDeliveries(
 // SendNow makes the next attempt of deliveries due now.
 func (d *deliveriesServer) SendNow(ctx context.Context, req *outboundv1.SendNowRequest) (*outboundv1.ChangeDeliveriesResponse, error) {
 	return d.changes.SendNow(ctx, req)
+}
+
+// ProbeRecipient makes an attempt to a recipient at once although its breaker is open.
+func (d *deliveriesServer) ProbeRecipient(
+	ctx context.Context, req *outboundv1.ProbeRecipientRequest,
+) (*outboundv1.ProbeRecipientResponse, error) {
+	return d.probe.Recipient(ctx, req.GetId())
 }
 
 // ExtendDeliveries gives deliveries longer to be tried.

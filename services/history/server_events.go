@@ -6,6 +6,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history/internal/detail"
 	"github.com/outbound-events/outbound/services/history/internal/search"
+	"github.com/outbound-events/outbound/services/history/internal/waits"
 )
 
 // eventsServer answers EventService but for PublishEvent, which ingest answers.
@@ -13,6 +14,7 @@ type eventsServer struct {
 	outboundv1.UnimplementedEventServiceServer
 	search *search.Searcher
 	detail *detail.Reader
+	waits  *waits.Explainer
 }
 
 // ListEvents lists intake decisions, newest first.
@@ -22,5 +24,9 @@ func (e *eventsServer) ListEvents(ctx context.Context, req *outboundv1.ListEvent
 
 // GetEvent returns an event with its deliveries.
 func (e *eventsServer) GetEvent(ctx context.Context, req *outboundv1.GetEventRequest) (*outboundv1.Event, error) {
-	return e.detail.Event(ctx, req)
+	found, err := e.detail.Event(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return found, e.waits.Explain(ctx, found.GetDeliveries()...)
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/replay"
 	"github.com/outbound-events/outbound/services/history/internal/search"
 	"github.com/outbound-events/outbound/services/history/internal/status"
+	"github.com/outbound-events/outbound/services/history/internal/waits"
 )
 
 // Options are what the service is started with.
@@ -99,6 +100,7 @@ type Service struct {
 	detail  *detail.Reader
 	replays *replay.Replayer
 	changes *changes.Changer
+	waits   *waits.Explainer
 }
 
 // New makes the service.
@@ -142,6 +144,7 @@ func (s *Service) wire(filters *filter.Cache) {
 	s.replays = replay.New(replay.Deps{
 		Bus: s.Bus, Log: s.Log, Publisher: s.Publisher, Config: s.Config, Filters: filters, MaxScan: s.o.MaxScan,
 	})
+	s.waits = waits.New(s.Bus, s.Config)
 	s.changes = changes.New(changes.Deps{Bus: s.Bus, Log: s.Log, Publisher: s.Publisher, Config: s.Config, Events: events})
 }
 
@@ -154,7 +157,9 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 
 // Deliveries answers DeliveryService.
 func (s *Service) Deliveries() outboundv1.DeliveryServiceServer {
-	return &deliveriesServer{search: s.search, detail: s.detail, replays: s.replays, changes: s.changes}
+	return &deliveriesServer{search: s.search, detail: s.detail, replays: s.replays,
+		changes: s.changes, waits: s.waits,
+		probe: &changes.Prober{Changer: s.changes, Search: s.search}}
 }
 
 // Status answers StatusService.
@@ -162,7 +167,7 @@ func (s *Service) Status() outboundv1.StatusServiceServer { return &statusServer
 
 // Events answers EventService, but for PublishEvent, which is the ingest service's.
 func (s *Service) Events() outboundv1.EventServiceServer {
-	return &eventsServer{search: s.search, detail: s.detail}
+	return &eventsServer{search: s.search, detail: s.detail, waits: s.waits}
 }
 
 // Run runs replays, follows the log, keeps the state of open deliveries in it and notifies the admin contacts, until ctx ends.

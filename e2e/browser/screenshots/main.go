@@ -141,7 +141,7 @@ func (s *shots) demo(b *browser.Browser) *browser.Page {
 	s.firstAdmin(page)
 	s.trouble(harness.NewClient(base[1], strings.TrimSpace(string(secret))))
 	waittest.NoError(s, "the header to tell of it", func() error {
-		if text := page.Open("/").Stable().Text("document.querySelector('.status-indicator').innerText"); !strings.Contains(text, "problem") {
+		if text := page.Open("/").Stable().Text("document.querySelector('.status-indicator').innerText"); !strings.Contains(text, "failing") {
 			return fmt.Errorf("it says %q", text)
 		}
 		return nil

@@ -83,6 +83,7 @@ func others() map[string]Rule {
 
 		v1.DeliveryService_RetryDeliveries_FullMethodName:  {Action: "delivery.retry", Request: true},
 		v1.DeliveryService_SendNow_FullMethodName:          {Action: "delivery.send-now", Request: true},
+		v1.DeliveryService_ProbeRecipient_FullMethodName:   {Action: "recipient.probe", Object: "recipients/{id}"},
 		v1.DeliveryService_ExtendDeliveries_FullMethodName: {Action: "delivery.extend", Request: true},
 		v1.DeliveryService_CancelDeliveries_FullMethodName: {Action: "delivery.cancel", Request: true},
 		v1.DeliveryService_CreateReplay_FullMethodName:     {Action: "replay.create", Object: "replays/{id}", Request: true},

@@ -156,7 +156,7 @@ func (x Replay_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Replay_State.Descriptor instead.
 func (Replay_State) EnumDescriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{16, 0}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{18, 0}
 }
 
 // State of a delivery.
@@ -217,7 +217,8 @@ type Delivery struct {
 	FirstAttemptTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=first_attempt_time,json=firstAttemptTime,proto3" json:"first_attempt_time,omitempty"`
 	// When the last attempt started.
 	LastAttemptTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_attempt_time,json=lastAttemptTime,proto3" json:"last_attempt_time,omitempty"`
-	// When the next attempt is due, if there is one.
+	// When the next attempt is due, if there is one. While the recipient's circuit breaker is open: when the next probe is due, if
+	// that is later. In lists and details never in the past: an attempt that is due has the current time.
 	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
 	// When the delivery expires.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
@@ -249,7 +250,12 @@ type Delivery struct {
 	// Revision of the recipient at the last attempt.
 	RecipientRevision uint64 `protobuf:"varint,24,opt,name=recipient_revision,json=recipientRevision,proto3" json:"recipient_revision,omitempty"`
 	// Who requested it, for a replay, a test or an operator's change.
-	Actor         string `protobuf:"bytes,25,opt,name=actor,proto3" json:"actor,omitempty"`
+	Actor string `protobuf:"bytes,25,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Why a delivery that is not final waits, as one word: `breaker_open`, `paused` (disabled with HOLD), `retry_interval`,
+	// `due` (an attempt is due or under way) or `queue` (waits for its first attempt). Set in lists and details.
+	WaitReason string `protobuf:"bytes,90,opt,name=wait_reason,json=waitReason,proto3" json:"wait_reason,omitempty"`
+	// The same as a sentence.
+	WaitDetail    string `protobuf:"bytes,91,opt,name=wait_detail,json=waitDetail,proto3" json:"wait_detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -455,6 +461,20 @@ func (x *Delivery) GetRecipientRevision() uint64 {
 func (x *Delivery) GetActor() string {
 	if x != nil {
 		return x.Actor
+	}
+	return ""
+}
+
+func (x *Delivery) GetWaitReason() string {
+	if x != nil {
+		return x.WaitReason
+	}
+	return ""
+}
+
+func (x *Delivery) GetWaitDetail() string {
+	if x != nil {
+		return x.WaitDetail
 	}
 	return ""
 }
@@ -1357,6 +1377,108 @@ func (x *SendNowRequest) GetDeliveries() []*RetryDeliveriesRequest_Target {
 	return nil
 }
 
+// Request of ProbeRecipient.
+type ProbeRecipientRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The recipient.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeRecipientRequest) Reset() {
+	*x = ProbeRecipientRequest{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeRecipientRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeRecipientRequest) ProtoMessage() {}
+
+func (x *ProbeRecipientRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeRecipientRequest.ProtoReflect.Descriptor instead.
+func (*ProbeRecipientRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ProbeRecipientRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// Response of ProbeRecipient.
+type ProbeRecipientResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the circuit breaker was open. If not, deliveries are attempted when they are due, and nothing was hastened but the
+	// delivery below.
+	BreakerOpen bool `protobuf:"varint,1,opt,name=breaker_open,json=breakerOpen,proto3" json:"breaker_open,omitempty"`
+	// The delivery whose next attempt was made due now, if one is being retried.
+	Delivery      *RetryDeliveriesRequest_Target `protobuf:"bytes,2,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeRecipientResponse) Reset() {
+	*x = ProbeRecipientResponse{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeRecipientResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeRecipientResponse) ProtoMessage() {}
+
+func (x *ProbeRecipientResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeRecipientResponse.ProtoReflect.Descriptor instead.
+func (*ProbeRecipientResponse) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ProbeRecipientResponse) GetBreakerOpen() bool {
+	if x != nil {
+		return x.BreakerOpen
+	}
+	return false
+}
+
+func (x *ProbeRecipientResponse) GetDelivery() *RetryDeliveriesRequest_Target {
+	if x != nil {
+		return x.Delivery
+	}
+	return nil
+}
+
 // Request of ExtendDeliveries.
 type ExtendDeliveriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1371,7 +1493,7 @@ type ExtendDeliveriesRequest struct {
 
 func (x *ExtendDeliveriesRequest) Reset() {
 	*x = ExtendDeliveriesRequest{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[13]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1383,7 +1505,7 @@ func (x *ExtendDeliveriesRequest) String() string {
 func (*ExtendDeliveriesRequest) ProtoMessage() {}
 
 func (x *ExtendDeliveriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[13]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1396,7 +1518,7 @@ func (x *ExtendDeliveriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendDeliveriesRequest.ProtoReflect.Descriptor instead.
 func (*ExtendDeliveriesRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{13}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ExtendDeliveriesRequest) GetDeliveries() []*RetryDeliveriesRequest_Target {
@@ -1424,7 +1546,7 @@ type CancelDeliveriesRequest struct {
 
 func (x *CancelDeliveriesRequest) Reset() {
 	*x = CancelDeliveriesRequest{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[14]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1436,7 +1558,7 @@ func (x *CancelDeliveriesRequest) String() string {
 func (*CancelDeliveriesRequest) ProtoMessage() {}
 
 func (x *CancelDeliveriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[14]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1449,7 +1571,7 @@ func (x *CancelDeliveriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelDeliveriesRequest.ProtoReflect.Descriptor instead.
 func (*CancelDeliveriesRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{14}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CancelDeliveriesRequest) GetDeliveries() []*RetryDeliveriesRequest_Target {
@@ -1472,7 +1594,7 @@ type ChangeDeliveriesResponse struct {
 
 func (x *ChangeDeliveriesResponse) Reset() {
 	*x = ChangeDeliveriesResponse{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[15]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1484,7 +1606,7 @@ func (x *ChangeDeliveriesResponse) String() string {
 func (*ChangeDeliveriesResponse) ProtoMessage() {}
 
 func (x *ChangeDeliveriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[15]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1497,7 +1619,7 @@ func (x *ChangeDeliveriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeDeliveriesResponse.ProtoReflect.Descriptor instead.
 func (*ChangeDeliveriesResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{15}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ChangeDeliveriesResponse) GetChanged() int32 {
@@ -1552,7 +1674,7 @@ type Replay struct {
 
 func (x *Replay) Reset() {
 	*x = Replay{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[16]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1686,7 @@ func (x *Replay) String() string {
 func (*Replay) ProtoMessage() {}
 
 func (x *Replay) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[16]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1699,7 @@ func (x *Replay) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replay.ProtoReflect.Descriptor instead.
 func (*Replay) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{16}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Replay) GetId() string {
@@ -1711,7 +1833,7 @@ type PreviewReplayRequest struct {
 
 func (x *PreviewReplayRequest) Reset() {
 	*x = PreviewReplayRequest{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[17]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1723,7 +1845,7 @@ func (x *PreviewReplayRequest) String() string {
 func (*PreviewReplayRequest) ProtoMessage() {}
 
 func (x *PreviewReplayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[17]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1736,7 +1858,7 @@ func (x *PreviewReplayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewReplayRequest.ProtoReflect.Descriptor instead.
 func (*PreviewReplayRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{17}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PreviewReplayRequest) GetReplay() *Replay {
@@ -1767,7 +1889,7 @@ type PreviewReplayResponse struct {
 
 func (x *PreviewReplayResponse) Reset() {
 	*x = PreviewReplayResponse{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[18]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1779,7 +1901,7 @@ func (x *PreviewReplayResponse) String() string {
 func (*PreviewReplayResponse) ProtoMessage() {}
 
 func (x *PreviewReplayResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[18]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1792,7 +1914,7 @@ func (x *PreviewReplayResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewReplayResponse.ProtoReflect.Descriptor instead.
 func (*PreviewReplayResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{18}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PreviewReplayResponse) GetCount() int64 {
@@ -1848,7 +1970,7 @@ type CreateReplayRequest struct {
 
 func (x *CreateReplayRequest) Reset() {
 	*x = CreateReplayRequest{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[19]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1860,7 +1982,7 @@ func (x *CreateReplayRequest) String() string {
 func (*CreateReplayRequest) ProtoMessage() {}
 
 func (x *CreateReplayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[19]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1873,7 +1995,7 @@ func (x *CreateReplayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplayRequest.ProtoReflect.Descriptor instead.
 func (*CreateReplayRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{19}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CreateReplayRequest) GetReplay() *Replay {
@@ -1892,7 +2014,7 @@ type ListReplaysRequest struct {
 
 func (x *ListReplaysRequest) Reset() {
 	*x = ListReplaysRequest{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[20]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1904,7 +2026,7 @@ func (x *ListReplaysRequest) String() string {
 func (*ListReplaysRequest) ProtoMessage() {}
 
 func (x *ListReplaysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[20]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1917,7 +2039,7 @@ func (x *ListReplaysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReplaysRequest.ProtoReflect.Descriptor instead.
 func (*ListReplaysRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{20}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{22}
 }
 
 // Response of ListReplays.
@@ -1931,7 +2053,7 @@ type ListReplaysResponse struct {
 
 func (x *ListReplaysResponse) Reset() {
 	*x = ListReplaysResponse{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[21]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1943,7 +2065,7 @@ func (x *ListReplaysResponse) String() string {
 func (*ListReplaysResponse) ProtoMessage() {}
 
 func (x *ListReplaysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[21]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1956,7 +2078,7 @@ func (x *ListReplaysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReplaysResponse.ProtoReflect.Descriptor instead.
 func (*ListReplaysResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{21}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListReplaysResponse) GetReplays() []*Replay {
@@ -1977,7 +2099,7 @@ type GetReplayRequest struct {
 
 func (x *GetReplayRequest) Reset() {
 	*x = GetReplayRequest{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[22]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1989,7 +2111,7 @@ func (x *GetReplayRequest) String() string {
 func (*GetReplayRequest) ProtoMessage() {}
 
 func (x *GetReplayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[22]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2002,7 +2124,7 @@ func (x *GetReplayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReplayRequest.ProtoReflect.Descriptor instead.
 func (*GetReplayRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{22}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetReplayRequest) GetId() string {
@@ -2023,7 +2145,7 @@ type CancelReplayRequest struct {
 
 func (x *CancelReplayRequest) Reset() {
 	*x = CancelReplayRequest{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[23]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2035,7 +2157,7 @@ func (x *CancelReplayRequest) String() string {
 func (*CancelReplayRequest) ProtoMessage() {}
 
 func (x *CancelReplayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[23]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2048,7 +2170,7 @@ func (x *CancelReplayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelReplayRequest.ProtoReflect.Descriptor instead.
 func (*CancelReplayRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{23}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CancelReplayRequest) GetId() string {
@@ -2073,7 +2195,7 @@ type RetryDeliveriesRequest_Target struct {
 
 func (x *RetryDeliveriesRequest_Target) Reset() {
 	*x = RetryDeliveriesRequest_Target{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[24]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2085,7 +2207,7 @@ func (x *RetryDeliveriesRequest_Target) String() string {
 func (*RetryDeliveriesRequest_Target) ProtoMessage() {}
 
 func (x *RetryDeliveriesRequest_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[24]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2139,7 +2261,7 @@ type ChangeDeliveriesResponse_Unchanged struct {
 
 func (x *ChangeDeliveriesResponse_Unchanged) Reset() {
 	*x = ChangeDeliveriesResponse_Unchanged{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[25]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2151,7 +2273,7 @@ func (x *ChangeDeliveriesResponse_Unchanged) String() string {
 func (*ChangeDeliveriesResponse_Unchanged) ProtoMessage() {}
 
 func (x *ChangeDeliveriesResponse_Unchanged) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[25]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2164,7 +2286,7 @@ func (x *ChangeDeliveriesResponse_Unchanged) ProtoReflect() protoreflect.Message
 
 // Deprecated: Use ChangeDeliveriesResponse_Unchanged.ProtoReflect.Descriptor instead.
 func (*ChangeDeliveriesResponse_Unchanged) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{15, 0}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{17, 0}
 }
 
 func (x *ChangeDeliveriesResponse_Unchanged) GetRecipientId() string {
@@ -2226,7 +2348,7 @@ type Replay_Deliveries struct {
 
 func (x *Replay_Deliveries) Reset() {
 	*x = Replay_Deliveries{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[26]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2238,7 +2360,7 @@ func (x *Replay_Deliveries) String() string {
 func (*Replay_Deliveries) ProtoMessage() {}
 
 func (x *Replay_Deliveries) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[26]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2251,7 +2373,7 @@ func (x *Replay_Deliveries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replay_Deliveries.ProtoReflect.Descriptor instead.
 func (*Replay_Deliveries) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{16, 0}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{18, 0}
 }
 
 func (x *Replay_Deliveries) GetRecipientId() string {
@@ -2346,7 +2468,7 @@ type Replay_Backfill struct {
 
 func (x *Replay_Backfill) Reset() {
 	*x = Replay_Backfill{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[27]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2358,7 +2480,7 @@ func (x *Replay_Backfill) String() string {
 func (*Replay_Backfill) ProtoMessage() {}
 
 func (x *Replay_Backfill) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[27]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2371,7 +2493,7 @@ func (x *Replay_Backfill) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replay_Backfill.ProtoReflect.Descriptor instead.
 func (*Replay_Backfill) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{16, 1}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{18, 1}
 }
 
 func (x *Replay_Backfill) GetStartTime() *timestamppb.Timestamp {
@@ -2409,7 +2531,7 @@ const file_outbound_v1_delivery_service_proto_rawDesc = "" +
 	"\aEXPIRED\x10\x04\x12\f\n" +
 	"\bREJECTED\x10\x05\x12\v\n" +
 	"\aSKIPPED\x10\x06\x12\r\n" +
-	"\tCANCELLED\x10\a\"\x81\b\n" +
+	"\tCANCELLED\x10\a\"\xc3\b\n" +
 	"\bDelivery\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1d\n" +
 	"\n" +
@@ -2441,7 +2563,11 @@ const file_outbound_v1_delivery_service_proto_rawDesc = "" +
 	"\freason_class\x18\x16 \x01(\tR\vreasonClass\x124\n" +
 	"\x16recipient_display_name\x18\x17 \x01(\tR\x14recipientDisplayName\x12-\n" +
 	"\x12recipient_revision\x18\x18 \x01(\x04R\x11recipientRevision\x12\x14\n" +
-	"\x05actor\x18\x19 \x01(\tR\x05actor\"\xbc\x05\n" +
+	"\x05actor\x18\x19 \x01(\tR\x05actor\x12\x1f\n" +
+	"\vwait_reason\x18Z \x01(\tR\n" +
+	"waitReason\x12\x1f\n" +
+	"\vwait_detail\x18[ \x01(\tR\n" +
+	"waitDetail\"\xbc\x05\n" +
 	"\x15ListDeliveriesRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
@@ -2528,7 +2654,12 @@ const file_outbound_v1_delivery_service_proto_rawDesc = "" +
 	"\x0eSendNowRequest\x12W\n" +
 	"\n" +
 	"deliveries\x18\x01 \x03(\v2*.outbound.v1.RetryDeliveriesRequest.TargetB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\n" +
-	"deliveries\"\xb5\x01\n" +
+	"deliveries\"2\n" +
+	"\x15ProbeRecipientRequest\x12\x19\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"\x83\x01\n" +
+	"\x16ProbeRecipientResponse\x12!\n" +
+	"\fbreaker_open\x18\x01 \x01(\bR\vbreakerOpen\x12F\n" +
+	"\bdelivery\x18\x02 \x01(\v2*.outbound.v1.RetryDeliveriesRequest.TargetR\bdelivery\"\xb5\x01\n" +
 	"\x17ExtendDeliveriesRequest\x12W\n" +
 	"\n" +
 	"deliveries\x18\x01 \x03(\v2*.outbound.v1.RetryDeliveriesRequest.TargetB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\n" +
@@ -2616,13 +2747,14 @@ const file_outbound_v1_delivery_service_proto_rawDesc = "" +
 	"\x10GetReplayRequest\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\".\n" +
 	"\x13CancelReplayRequest\x12\x17\n" +
-	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id2\x84\v\n" +
+	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id2\x85\f\n" +
 	"\x0fDeliveryService\x12q\n" +
 	"\x0eListDeliveries\x12\".outbound.v1.ListDeliveriesRequest\x1a#.outbound.v1.ListDeliveriesResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/deliveries\x12}\n" +
 	"\vGetDelivery\x12\x1f.outbound.v1.GetDeliveryRequest\x1a\x1b.outbound.v1.DeliveryDetail\"0\x82\xd3\xe4\x93\x02*\x12(/v1/deliveries/{recipient_id}/{event_id}\x12x\n" +
 	"\x0eTailDeliveries\x12\".outbound.v1.TailDeliveriesRequest\x1a#.outbound.v1.TailDeliveriesResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/deliveries:tail0\x01\x12}\n" +
 	"\x0fRetryDeliveries\x12#.outbound.v1.RetryDeliveriesRequest\x1a$.outbound.v1.RetryDeliveriesResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/deliveries:retry\x12p\n" +
-	"\aSendNow\x12\x1b.outbound.v1.SendNowRequest\x1a%.outbound.v1.ChangeDeliveriesResponse\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/deliveries:sendNow\x12\x81\x01\n" +
+	"\aSendNow\x12\x1b.outbound.v1.SendNowRequest\x1a%.outbound.v1.ChangeDeliveriesResponse\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/deliveries:sendNow\x12\x7f\n" +
+	"\x0eProbeRecipient\x12\".outbound.v1.ProbeRecipientRequest\x1a#.outbound.v1.ProbeRecipientResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/recipients/{id}:probe\x12\x81\x01\n" +
 	"\x10ExtendDeliveries\x12$.outbound.v1.ExtendDeliveriesRequest\x1a%.outbound.v1.ChangeDeliveriesResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/deliveries:extend\x12\x81\x01\n" +
 	"\x10CancelDeliveries\x12$.outbound.v1.CancelDeliveriesRequest\x1a%.outbound.v1.ChangeDeliveriesResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/deliveries:cancel\x12{\n" +
 	"\rPreviewReplay\x12!.outbound.v1.PreviewReplayRequest\x1a\".outbound.v1.PreviewReplayResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x06replay\"\x13/v1/replays:preview\x12b\n" +
@@ -2644,7 +2776,7 @@ func file_outbound_v1_delivery_service_proto_rawDescGZIP() []byte {
 }
 
 var file_outbound_v1_delivery_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_outbound_v1_delivery_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_outbound_v1_delivery_service_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_outbound_v1_delivery_service_proto_goTypes = []any{
 	(DeliveryState_State)(0),                   // 0: outbound.v1.DeliveryState.State
 	(Replay_State)(0),                          // 1: outbound.v1.Replay.State
@@ -2661,99 +2793,104 @@ var file_outbound_v1_delivery_service_proto_goTypes = []any{
 	(*TailDeliveriesRequest)(nil),              // 12: outbound.v1.TailDeliveriesRequest
 	(*TailDeliveriesResponse)(nil),             // 13: outbound.v1.TailDeliveriesResponse
 	(*SendNowRequest)(nil),                     // 14: outbound.v1.SendNowRequest
-	(*ExtendDeliveriesRequest)(nil),            // 15: outbound.v1.ExtendDeliveriesRequest
-	(*CancelDeliveriesRequest)(nil),            // 16: outbound.v1.CancelDeliveriesRequest
-	(*ChangeDeliveriesResponse)(nil),           // 17: outbound.v1.ChangeDeliveriesResponse
-	(*Replay)(nil),                             // 18: outbound.v1.Replay
-	(*PreviewReplayRequest)(nil),               // 19: outbound.v1.PreviewReplayRequest
-	(*PreviewReplayResponse)(nil),              // 20: outbound.v1.PreviewReplayResponse
-	(*CreateReplayRequest)(nil),                // 21: outbound.v1.CreateReplayRequest
-	(*ListReplaysRequest)(nil),                 // 22: outbound.v1.ListReplaysRequest
-	(*ListReplaysResponse)(nil),                // 23: outbound.v1.ListReplaysResponse
-	(*GetReplayRequest)(nil),                   // 24: outbound.v1.GetReplayRequest
-	(*CancelReplayRequest)(nil),                // 25: outbound.v1.CancelReplayRequest
-	(*RetryDeliveriesRequest_Target)(nil),      // 26: outbound.v1.RetryDeliveriesRequest.Target
-	(*ChangeDeliveriesResponse_Unchanged)(nil), // 27: outbound.v1.ChangeDeliveriesResponse.Unchanged
-	(*Replay_Deliveries)(nil),                  // 28: outbound.v1.Replay.Deliveries
-	(*Replay_Backfill)(nil),                    // 29: outbound.v1.Replay.Backfill
-	(*timestamppb.Timestamp)(nil),              // 30: google.protobuf.Timestamp
-	(*HttpPreview)(nil),                        // 31: outbound.v1.HttpPreview
-	(*MailPreview)(nil),                        // 32: outbound.v1.MailPreview
-	(*durationpb.Duration)(nil),                // 33: google.protobuf.Duration
+	(*ProbeRecipientRequest)(nil),              // 15: outbound.v1.ProbeRecipientRequest
+	(*ProbeRecipientResponse)(nil),             // 16: outbound.v1.ProbeRecipientResponse
+	(*ExtendDeliveriesRequest)(nil),            // 17: outbound.v1.ExtendDeliveriesRequest
+	(*CancelDeliveriesRequest)(nil),            // 18: outbound.v1.CancelDeliveriesRequest
+	(*ChangeDeliveriesResponse)(nil),           // 19: outbound.v1.ChangeDeliveriesResponse
+	(*Replay)(nil),                             // 20: outbound.v1.Replay
+	(*PreviewReplayRequest)(nil),               // 21: outbound.v1.PreviewReplayRequest
+	(*PreviewReplayResponse)(nil),              // 22: outbound.v1.PreviewReplayResponse
+	(*CreateReplayRequest)(nil),                // 23: outbound.v1.CreateReplayRequest
+	(*ListReplaysRequest)(nil),                 // 24: outbound.v1.ListReplaysRequest
+	(*ListReplaysResponse)(nil),                // 25: outbound.v1.ListReplaysResponse
+	(*GetReplayRequest)(nil),                   // 26: outbound.v1.GetReplayRequest
+	(*CancelReplayRequest)(nil),                // 27: outbound.v1.CancelReplayRequest
+	(*RetryDeliveriesRequest_Target)(nil),      // 28: outbound.v1.RetryDeliveriesRequest.Target
+	(*ChangeDeliveriesResponse_Unchanged)(nil), // 29: outbound.v1.ChangeDeliveriesResponse.Unchanged
+	(*Replay_Deliveries)(nil),                  // 30: outbound.v1.Replay.Deliveries
+	(*Replay_Backfill)(nil),                    // 31: outbound.v1.Replay.Backfill
+	(*timestamppb.Timestamp)(nil),              // 32: google.protobuf.Timestamp
+	(*HttpPreview)(nil),                        // 33: outbound.v1.HttpPreview
+	(*MailPreview)(nil),                        // 34: outbound.v1.MailPreview
+	(*durationpb.Duration)(nil),                // 35: google.protobuf.Duration
 }
 var file_outbound_v1_delivery_service_proto_depIdxs = []int32{
 	0,  // 0: outbound.v1.Delivery.state:type_name -> outbound.v1.DeliveryState.State
-	30, // 1: outbound.v1.Delivery.first_attempt_time:type_name -> google.protobuf.Timestamp
-	30, // 2: outbound.v1.Delivery.last_attempt_time:type_name -> google.protobuf.Timestamp
-	30, // 3: outbound.v1.Delivery.next_attempt_time:type_name -> google.protobuf.Timestamp
-	30, // 4: outbound.v1.Delivery.expire_time:type_name -> google.protobuf.Timestamp
-	30, // 5: outbound.v1.Delivery.accept_time:type_name -> google.protobuf.Timestamp
+	32, // 1: outbound.v1.Delivery.first_attempt_time:type_name -> google.protobuf.Timestamp
+	32, // 2: outbound.v1.Delivery.last_attempt_time:type_name -> google.protobuf.Timestamp
+	32, // 3: outbound.v1.Delivery.next_attempt_time:type_name -> google.protobuf.Timestamp
+	32, // 4: outbound.v1.Delivery.expire_time:type_name -> google.protobuf.Timestamp
+	32, // 5: outbound.v1.Delivery.accept_time:type_name -> google.protobuf.Timestamp
 	0,  // 6: outbound.v1.ListDeliveriesRequest.state:type_name -> outbound.v1.DeliveryState.State
-	30, // 7: outbound.v1.ListDeliveriesRequest.start_time:type_name -> google.protobuf.Timestamp
-	30, // 8: outbound.v1.ListDeliveriesRequest.end_time:type_name -> google.protobuf.Timestamp
+	32, // 7: outbound.v1.ListDeliveriesRequest.start_time:type_name -> google.protobuf.Timestamp
+	32, // 8: outbound.v1.ListDeliveriesRequest.end_time:type_name -> google.protobuf.Timestamp
 	3,  // 9: outbound.v1.ListDeliveriesResponse.deliveries:type_name -> outbound.v1.Delivery
-	26, // 10: outbound.v1.RetryDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	28, // 10: outbound.v1.RetryDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
 	3,  // 11: outbound.v1.DeliveryDetail.delivery:type_name -> outbound.v1.Delivery
 	11, // 12: outbound.v1.DeliveryDetail.attempts:type_name -> outbound.v1.Attempt
-	31, // 13: outbound.v1.DeliveryDetail.http:type_name -> outbound.v1.HttpPreview
-	32, // 14: outbound.v1.DeliveryDetail.email:type_name -> outbound.v1.MailPreview
+	33, // 13: outbound.v1.DeliveryDetail.http:type_name -> outbound.v1.HttpPreview
+	34, // 14: outbound.v1.DeliveryDetail.email:type_name -> outbound.v1.MailPreview
 	10, // 15: outbound.v1.DeliveryDetail.addresses:type_name -> outbound.v1.AddressOutcome
 	0,  // 16: outbound.v1.Attempt.state:type_name -> outbound.v1.DeliveryState.State
-	30, // 17: outbound.v1.Attempt.begin_time:type_name -> google.protobuf.Timestamp
-	30, // 18: outbound.v1.Attempt.record_time:type_name -> google.protobuf.Timestamp
-	30, // 19: outbound.v1.Attempt.next_attempt_time:type_name -> google.protobuf.Timestamp
-	30, // 20: outbound.v1.Attempt.expire_time:type_name -> google.protobuf.Timestamp
+	32, // 17: outbound.v1.Attempt.begin_time:type_name -> google.protobuf.Timestamp
+	32, // 18: outbound.v1.Attempt.record_time:type_name -> google.protobuf.Timestamp
+	32, // 19: outbound.v1.Attempt.next_attempt_time:type_name -> google.protobuf.Timestamp
+	32, // 20: outbound.v1.Attempt.expire_time:type_name -> google.protobuf.Timestamp
 	4,  // 21: outbound.v1.TailDeliveriesRequest.filter:type_name -> outbound.v1.ListDeliveriesRequest
 	3,  // 22: outbound.v1.TailDeliveriesResponse.deliveries:type_name -> outbound.v1.Delivery
-	26, // 23: outbound.v1.SendNowRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
-	26, // 24: outbound.v1.ExtendDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
-	33, // 25: outbound.v1.ExtendDeliveriesRequest.by:type_name -> google.protobuf.Duration
-	26, // 26: outbound.v1.CancelDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
-	27, // 27: outbound.v1.ChangeDeliveriesResponse.unchanged:type_name -> outbound.v1.ChangeDeliveriesResponse.Unchanged
-	30, // 28: outbound.v1.Replay.create_time:type_name -> google.protobuf.Timestamp
-	30, // 29: outbound.v1.Replay.finish_time:type_name -> google.protobuf.Timestamp
-	1,  // 30: outbound.v1.Replay.state:type_name -> outbound.v1.Replay.State
-	28, // 31: outbound.v1.Replay.deliveries:type_name -> outbound.v1.Replay.Deliveries
-	29, // 32: outbound.v1.Replay.backfill:type_name -> outbound.v1.Replay.Backfill
-	18, // 33: outbound.v1.PreviewReplayRequest.replay:type_name -> outbound.v1.Replay
-	30, // 34: outbound.v1.PreviewReplayResponse.oldest_time:type_name -> google.protobuf.Timestamp
-	33, // 35: outbound.v1.PreviewReplayResponse.estimated_duration:type_name -> google.protobuf.Duration
-	18, // 36: outbound.v1.CreateReplayRequest.replay:type_name -> outbound.v1.Replay
-	18, // 37: outbound.v1.ListReplaysResponse.replays:type_name -> outbound.v1.Replay
-	0,  // 38: outbound.v1.Replay.Deliveries.state:type_name -> outbound.v1.DeliveryState.State
-	30, // 39: outbound.v1.Replay.Deliveries.start_time:type_name -> google.protobuf.Timestamp
-	30, // 40: outbound.v1.Replay.Deliveries.end_time:type_name -> google.protobuf.Timestamp
-	30, // 41: outbound.v1.Replay.Backfill.start_time:type_name -> google.protobuf.Timestamp
-	30, // 42: outbound.v1.Replay.Backfill.end_time:type_name -> google.protobuf.Timestamp
-	4,  // 43: outbound.v1.DeliveryService.ListDeliveries:input_type -> outbound.v1.ListDeliveriesRequest
-	8,  // 44: outbound.v1.DeliveryService.GetDelivery:input_type -> outbound.v1.GetDeliveryRequest
-	12, // 45: outbound.v1.DeliveryService.TailDeliveries:input_type -> outbound.v1.TailDeliveriesRequest
-	6,  // 46: outbound.v1.DeliveryService.RetryDeliveries:input_type -> outbound.v1.RetryDeliveriesRequest
-	14, // 47: outbound.v1.DeliveryService.SendNow:input_type -> outbound.v1.SendNowRequest
-	15, // 48: outbound.v1.DeliveryService.ExtendDeliveries:input_type -> outbound.v1.ExtendDeliveriesRequest
-	16, // 49: outbound.v1.DeliveryService.CancelDeliveries:input_type -> outbound.v1.CancelDeliveriesRequest
-	19, // 50: outbound.v1.DeliveryService.PreviewReplay:input_type -> outbound.v1.PreviewReplayRequest
-	21, // 51: outbound.v1.DeliveryService.CreateReplay:input_type -> outbound.v1.CreateReplayRequest
-	22, // 52: outbound.v1.DeliveryService.ListReplays:input_type -> outbound.v1.ListReplaysRequest
-	24, // 53: outbound.v1.DeliveryService.GetReplay:input_type -> outbound.v1.GetReplayRequest
-	25, // 54: outbound.v1.DeliveryService.CancelReplay:input_type -> outbound.v1.CancelReplayRequest
-	5,  // 55: outbound.v1.DeliveryService.ListDeliveries:output_type -> outbound.v1.ListDeliveriesResponse
-	9,  // 56: outbound.v1.DeliveryService.GetDelivery:output_type -> outbound.v1.DeliveryDetail
-	13, // 57: outbound.v1.DeliveryService.TailDeliveries:output_type -> outbound.v1.TailDeliveriesResponse
-	7,  // 58: outbound.v1.DeliveryService.RetryDeliveries:output_type -> outbound.v1.RetryDeliveriesResponse
-	17, // 59: outbound.v1.DeliveryService.SendNow:output_type -> outbound.v1.ChangeDeliveriesResponse
-	17, // 60: outbound.v1.DeliveryService.ExtendDeliveries:output_type -> outbound.v1.ChangeDeliveriesResponse
-	17, // 61: outbound.v1.DeliveryService.CancelDeliveries:output_type -> outbound.v1.ChangeDeliveriesResponse
-	20, // 62: outbound.v1.DeliveryService.PreviewReplay:output_type -> outbound.v1.PreviewReplayResponse
-	18, // 63: outbound.v1.DeliveryService.CreateReplay:output_type -> outbound.v1.Replay
-	23, // 64: outbound.v1.DeliveryService.ListReplays:output_type -> outbound.v1.ListReplaysResponse
-	18, // 65: outbound.v1.DeliveryService.GetReplay:output_type -> outbound.v1.Replay
-	18, // 66: outbound.v1.DeliveryService.CancelReplay:output_type -> outbound.v1.Replay
-	55, // [55:67] is the sub-list for method output_type
-	43, // [43:55] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	28, // 23: outbound.v1.SendNowRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	28, // 24: outbound.v1.ProbeRecipientResponse.delivery:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	28, // 25: outbound.v1.ExtendDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	35, // 26: outbound.v1.ExtendDeliveriesRequest.by:type_name -> google.protobuf.Duration
+	28, // 27: outbound.v1.CancelDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	29, // 28: outbound.v1.ChangeDeliveriesResponse.unchanged:type_name -> outbound.v1.ChangeDeliveriesResponse.Unchanged
+	32, // 29: outbound.v1.Replay.create_time:type_name -> google.protobuf.Timestamp
+	32, // 30: outbound.v1.Replay.finish_time:type_name -> google.protobuf.Timestamp
+	1,  // 31: outbound.v1.Replay.state:type_name -> outbound.v1.Replay.State
+	30, // 32: outbound.v1.Replay.deliveries:type_name -> outbound.v1.Replay.Deliveries
+	31, // 33: outbound.v1.Replay.backfill:type_name -> outbound.v1.Replay.Backfill
+	20, // 34: outbound.v1.PreviewReplayRequest.replay:type_name -> outbound.v1.Replay
+	32, // 35: outbound.v1.PreviewReplayResponse.oldest_time:type_name -> google.protobuf.Timestamp
+	35, // 36: outbound.v1.PreviewReplayResponse.estimated_duration:type_name -> google.protobuf.Duration
+	20, // 37: outbound.v1.CreateReplayRequest.replay:type_name -> outbound.v1.Replay
+	20, // 38: outbound.v1.ListReplaysResponse.replays:type_name -> outbound.v1.Replay
+	0,  // 39: outbound.v1.Replay.Deliveries.state:type_name -> outbound.v1.DeliveryState.State
+	32, // 40: outbound.v1.Replay.Deliveries.start_time:type_name -> google.protobuf.Timestamp
+	32, // 41: outbound.v1.Replay.Deliveries.end_time:type_name -> google.protobuf.Timestamp
+	32, // 42: outbound.v1.Replay.Backfill.start_time:type_name -> google.protobuf.Timestamp
+	32, // 43: outbound.v1.Replay.Backfill.end_time:type_name -> google.protobuf.Timestamp
+	4,  // 44: outbound.v1.DeliveryService.ListDeliveries:input_type -> outbound.v1.ListDeliveriesRequest
+	8,  // 45: outbound.v1.DeliveryService.GetDelivery:input_type -> outbound.v1.GetDeliveryRequest
+	12, // 46: outbound.v1.DeliveryService.TailDeliveries:input_type -> outbound.v1.TailDeliveriesRequest
+	6,  // 47: outbound.v1.DeliveryService.RetryDeliveries:input_type -> outbound.v1.RetryDeliveriesRequest
+	14, // 48: outbound.v1.DeliveryService.SendNow:input_type -> outbound.v1.SendNowRequest
+	15, // 49: outbound.v1.DeliveryService.ProbeRecipient:input_type -> outbound.v1.ProbeRecipientRequest
+	17, // 50: outbound.v1.DeliveryService.ExtendDeliveries:input_type -> outbound.v1.ExtendDeliveriesRequest
+	18, // 51: outbound.v1.DeliveryService.CancelDeliveries:input_type -> outbound.v1.CancelDeliveriesRequest
+	21, // 52: outbound.v1.DeliveryService.PreviewReplay:input_type -> outbound.v1.PreviewReplayRequest
+	23, // 53: outbound.v1.DeliveryService.CreateReplay:input_type -> outbound.v1.CreateReplayRequest
+	24, // 54: outbound.v1.DeliveryService.ListReplays:input_type -> outbound.v1.ListReplaysRequest
+	26, // 55: outbound.v1.DeliveryService.GetReplay:input_type -> outbound.v1.GetReplayRequest
+	27, // 56: outbound.v1.DeliveryService.CancelReplay:input_type -> outbound.v1.CancelReplayRequest
+	5,  // 57: outbound.v1.DeliveryService.ListDeliveries:output_type -> outbound.v1.ListDeliveriesResponse
+	9,  // 58: outbound.v1.DeliveryService.GetDelivery:output_type -> outbound.v1.DeliveryDetail
+	13, // 59: outbound.v1.DeliveryService.TailDeliveries:output_type -> outbound.v1.TailDeliveriesResponse
+	7,  // 60: outbound.v1.DeliveryService.RetryDeliveries:output_type -> outbound.v1.RetryDeliveriesResponse
+	19, // 61: outbound.v1.DeliveryService.SendNow:output_type -> outbound.v1.ChangeDeliveriesResponse
+	16, // 62: outbound.v1.DeliveryService.ProbeRecipient:output_type -> outbound.v1.ProbeRecipientResponse
+	19, // 63: outbound.v1.DeliveryService.ExtendDeliveries:output_type -> outbound.v1.ChangeDeliveriesResponse
+	19, // 64: outbound.v1.DeliveryService.CancelDeliveries:output_type -> outbound.v1.ChangeDeliveriesResponse
+	22, // 65: outbound.v1.DeliveryService.PreviewReplay:output_type -> outbound.v1.PreviewReplayResponse
+	20, // 66: outbound.v1.DeliveryService.CreateReplay:output_type -> outbound.v1.Replay
+	25, // 67: outbound.v1.DeliveryService.ListReplays:output_type -> outbound.v1.ListReplaysResponse
+	20, // 68: outbound.v1.DeliveryService.GetReplay:output_type -> outbound.v1.Replay
+	20, // 69: outbound.v1.DeliveryService.CancelReplay:output_type -> outbound.v1.Replay
+	57, // [57:70] is the sub-list for method output_type
+	44, // [44:57] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_delivery_service_proto_init() }
@@ -2766,7 +2903,7 @@ func file_outbound_v1_delivery_service_proto_init() {
 		(*DeliveryDetail_Http)(nil),
 		(*DeliveryDetail_Email)(nil),
 	}
-	file_outbound_v1_delivery_service_proto_msgTypes[16].OneofWrappers = []any{
+	file_outbound_v1_delivery_service_proto_msgTypes[18].OneofWrappers = []any{
 		(*Replay_Deliveries_)(nil),
 		(*Replay_Backfill_)(nil),
 	}
@@ -2776,7 +2913,7 @@ func file_outbound_v1_delivery_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_delivery_service_proto_rawDesc), len(file_outbound_v1_delivery_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   28,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const (
 	DeliveryService_TailDeliveries_FullMethodName   = "/outbound.v1.DeliveryService/TailDeliveries"
 	DeliveryService_RetryDeliveries_FullMethodName  = "/outbound.v1.DeliveryService/RetryDeliveries"
 	DeliveryService_SendNow_FullMethodName          = "/outbound.v1.DeliveryService/SendNow"
+	DeliveryService_ProbeRecipient_FullMethodName   = "/outbound.v1.DeliveryService/ProbeRecipient"
 	DeliveryService_ExtendDeliveries_FullMethodName = "/outbound.v1.DeliveryService/ExtendDeliveries"
 	DeliveryService_CancelDeliveries_FullMethodName = "/outbound.v1.DeliveryService/CancelDeliveries"
 	DeliveryService_PreviewReplay_FullMethodName    = "/outbound.v1.DeliveryService/PreviewReplay"
@@ -49,6 +50,10 @@ type DeliveryServiceClient interface {
 	RetryDeliveries(ctx context.Context, in *RetryDeliveriesRequest, opts ...grpc.CallOption) (*RetryDeliveriesResponse, error)
 	// Makes the next attempt of pending deliveries due now. Deliveries that are not RETRYING are listed in the response.
 	SendNow(ctx context.Context, in *SendNowRequest, opts ...grpc.CallOption) (*ChangeDeliveriesResponse, error)
+	// Makes one attempt to a recipient at once although its circuit breaker is open: of the delivery that failed last, and of one that
+	// waits for its first attempt. A success closes the breaker. Fails with FAILED_PRECONDITION if the recipient is disabled or nothing
+	// waits for it.
+	ProbeRecipient(ctx context.Context, in *ProbeRecipientRequest, opts ...grpc.CallOption) (*ProbeRecipientResponse, error)
 	// Extends the retry window of deliveries that are not final.
 	ExtendDeliveries(ctx context.Context, in *ExtendDeliveriesRequest, opts ...grpc.CallOption) (*ChangeDeliveriesResponse, error)
 	// Cancels deliveries that are not final. They are recorded as CANCELLED.
@@ -127,6 +132,16 @@ func (c *deliveryServiceClient) SendNow(ctx context.Context, in *SendNowRequest,
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ChangeDeliveriesResponse)
 	err := c.cc.Invoke(ctx, DeliveryService_SendNow_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *deliveryServiceClient) ProbeRecipient(ctx context.Context, in *ProbeRecipientRequest, opts ...grpc.CallOption) (*ProbeRecipientResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProbeRecipientResponse)
+	err := c.cc.Invoke(ctx, DeliveryService_ProbeRecipient_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -219,6 +234,10 @@ type DeliveryServiceServer interface {
 	RetryDeliveries(context.Context, *RetryDeliveriesRequest) (*RetryDeliveriesResponse, error)
 	// Makes the next attempt of pending deliveries due now. Deliveries that are not RETRYING are listed in the response.
 	SendNow(context.Context, *SendNowRequest) (*ChangeDeliveriesResponse, error)
+	// Makes one attempt to a recipient at once although its circuit breaker is open: of the delivery that failed last, and of one that
+	// waits for its first attempt. A success closes the breaker. Fails with FAILED_PRECONDITION if the recipient is disabled or nothing
+	// waits for it.
+	ProbeRecipient(context.Context, *ProbeRecipientRequest) (*ProbeRecipientResponse, error)
 	// Extends the retry window of deliveries that are not final.
 	ExtendDeliveries(context.Context, *ExtendDeliveriesRequest) (*ChangeDeliveriesResponse, error)
 	// Cancels deliveries that are not final. They are recorded as CANCELLED.
@@ -258,6 +277,9 @@ func (UnimplementedDeliveryServiceServer) RetryDeliveries(context.Context, *Retr
 }
 func (UnimplementedDeliveryServiceServer) SendNow(context.Context, *SendNowRequest) (*ChangeDeliveriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SendNow not implemented")
+}
+func (UnimplementedDeliveryServiceServer) ProbeRecipient(context.Context, *ProbeRecipientRequest) (*ProbeRecipientResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ProbeRecipient not implemented")
 }
 func (UnimplementedDeliveryServiceServer) ExtendDeliveries(context.Context, *ExtendDeliveriesRequest) (*ChangeDeliveriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ExtendDeliveries not implemented")
@@ -380,6 +402,24 @@ func _DeliveryService_SendNow_Handler(srv interface{}, ctx context.Context, dec 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(DeliveryServiceServer).SendNow(ctx, req.(*SendNowRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DeliveryService_ProbeRecipient_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProbeRecipientRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeliveryServiceServer).ProbeRecipient(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeliveryService_ProbeRecipient_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeliveryServiceServer).ProbeRecipient(ctx, req.(*ProbeRecipientRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -532,6 +572,10 @@ var DeliveryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SendNow",
 			Handler:    _DeliveryService_SendNow_Handler,
+		},
+		{
+			MethodName: "ProbeRecipient",
+			Handler:    _DeliveryService_ProbeRecipient_Handler,
 		},
 		{
 			MethodName: "ExtendDeliveries",

@@ -814,9 +814,9 @@ type RecipientStatus struct {
 	LastError string `protobuf:"bytes,8,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
 	// Since when it has been failing, as far as the records show.
 	FailingSinceTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=failing_since_time,json=failingSinceTime,proto3" json:"failing_since_time,omitempty"`
-	// When the next attempt is due, while failing.
+	// When the next attempt is due, while failing; never in the past. Not set if it is due now, or not known.
 	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
-	// Whether the circuit breaker is open: one attempt is made per retry interval.
+	// Whether the circuit breaker is open: one attempt is made per retry interval. See breaker_since_time.
 	BreakerOpen bool `protobuf:"varint,11,opt,name=breaker_open,json=breakerOpen,proto3" json:"breaker_open,omitempty"`
 	// When the last alert about the failure was sent.
 	LastAlertTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=last_alert_time,json=lastAlertTime,proto3" json:"last_alert_time,omitempty"`
@@ -825,9 +825,22 @@ type RecipientStatus struct {
 	// Its channel, `http` or `email`.
 	Channel string `protobuf:"bytes,14,opt,name=channel,proto3" json:"channel,omitempty"`
 	// The last 24 hours, oldest first, as far as the history goes back.
-	Activity      []*Activity `protobuf:"bytes,15,rep,name=activity,proto3" json:"activity,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Activity []*Activity `protobuf:"bytes,15,rep,name=activity,proto3" json:"activity,omitempty"`
+	// Since when the circuit breaker is open.
+	BreakerSinceTime *timestamppb.Timestamp `protobuf:"bytes,90,opt,name=breaker_since_time,json=breakerSinceTime,proto3" json:"breaker_since_time,omitempty"`
+	// Interval of the attempts that are made while the circuit breaker is open: the retry interval of the recipient.
+	ProbeInterval *durationpb.Duration `protobuf:"bytes,91,opt,name=probe_interval,json=probeInterval,proto3" json:"probe_interval,omitempty"`
+	// When the next of these attempts is due. Not set if it is due now or under way, or not known.
+	NextProbeTime *timestamppb.Timestamp `protobuf:"bytes,92,opt,name=next_probe_time,json=nextProbeTime,proto3" json:"next_probe_time,omitempty"`
+	// Number of events that were skipped because the recipient was disabled with SKIP, since skipped_since_time, as far as the
+	// history goes back.
+	SkippedEvents int64 `protobuf:"varint,93,opt,name=skipped_events,json=skippedEvents,proto3" json:"skipped_events,omitempty"`
+	// When the recipient was last disabled with SKIP, in the last 8 days.
+	SkippedSinceTime *timestamppb.Timestamp `protobuf:"bytes,94,opt,name=skipped_since_time,json=skippedSinceTime,proto3" json:"skipped_since_time,omitempty"`
+	// When it was enabled, or set to HOLD, after that. Not set while it is disabled.
+	SkippedUntilTime *timestamppb.Timestamp `protobuf:"bytes,95,opt,name=skipped_until_time,json=skippedUntilTime,proto3" json:"skipped_until_time,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *RecipientStatus) Reset() {
@@ -961,6 +974,48 @@ func (x *RecipientStatus) GetChannel() string {
 func (x *RecipientStatus) GetActivity() []*Activity {
 	if x != nil {
 		return x.Activity
+	}
+	return nil
+}
+
+func (x *RecipientStatus) GetBreakerSinceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BreakerSinceTime
+	}
+	return nil
+}
+
+func (x *RecipientStatus) GetProbeInterval() *durationpb.Duration {
+	if x != nil {
+		return x.ProbeInterval
+	}
+	return nil
+}
+
+func (x *RecipientStatus) GetNextProbeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextProbeTime
+	}
+	return nil
+}
+
+func (x *RecipientStatus) GetSkippedEvents() int64 {
+	if x != nil {
+		return x.SkippedEvents
+	}
+	return 0
+}
+
+func (x *RecipientStatus) GetSkippedSinceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SkippedSinceTime
+	}
+	return nil
+}
+
+func (x *RecipientStatus) GetSkippedUntilTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SkippedUntilTime
 	}
 	return nil
 }
@@ -1156,7 +1211,7 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\n" +
 	"\x06PAUSED\x10\x03\x12\f\n" +
 	"\bDISABLED\x10\x04\x12\f\n" +
-	"\bDELETING\x10\x05\"\x9d\x06\n" +
+	"\bDELETING\x10\x05\"\xa8\t\n" +
 	"\x0fRecipientStatus\x12!\n" +
 	"\frecipient_id\x18\x01 \x01(\tR\vrecipientId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12;\n" +
@@ -1175,7 +1230,13 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\vlast_reason\x18\r \x01(\tR\n" +
 	"lastReason\x12\x18\n" +
 	"\achannel\x18\x0e \x01(\tR\achannel\x121\n" +
-	"\bactivity\x18\x0f \x03(\v2\x15.outbound.v1.ActivityR\bactivity\"\xcb\x02\n" +
+	"\bactivity\x18\x0f \x03(\v2\x15.outbound.v1.ActivityR\bactivity\x12H\n" +
+	"\x12breaker_since_time\x18Z \x01(\v2\x1a.google.protobuf.TimestampR\x10breakerSinceTime\x12@\n" +
+	"\x0eprobe_interval\x18[ \x01(\v2\x19.google.protobuf.DurationR\rprobeInterval\x12B\n" +
+	"\x0fnext_probe_time\x18\\ \x01(\v2\x1a.google.protobuf.TimestampR\rnextProbeTime\x12%\n" +
+	"\x0eskipped_events\x18] \x01(\x03R\rskippedEvents\x12H\n" +
+	"\x12skipped_since_time\x18^ \x01(\v2\x1a.google.protobuf.TimestampR\x10skippedSinceTime\x12H\n" +
+	"\x12skipped_until_time\x18_ \x01(\v2\x1a.google.protobuf.TimestampR\x10skippedUntilTime\"\xcb\x02\n" +
 	"\fStreamStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bmessages\x18\x02 \x01(\x04R\bmessages\x12\x14\n" +
@@ -1247,17 +1308,22 @@ var file_outbound_v1_status_service_proto_depIdxs = []int32{
 	13, // 20: outbound.v1.RecipientStatus.next_attempt_time:type_name -> google.protobuf.Timestamp
 	13, // 21: outbound.v1.RecipientStatus.last_alert_time:type_name -> google.protobuf.Timestamp
 	9,  // 22: outbound.v1.RecipientStatus.activity:type_name -> outbound.v1.Activity
-	14, // 23: outbound.v1.StreamStatus.max_age:type_name -> google.protobuf.Duration
-	13, // 24: outbound.v1.StreamStatus.first_time:type_name -> google.protobuf.Timestamp
-	1,  // 25: outbound.v1.StatusService.GetStatus:input_type -> outbound.v1.GetStatusRequest
-	2,  // 26: outbound.v1.StatusService.WatchStatus:input_type -> outbound.v1.WatchStatusRequest
-	3,  // 27: outbound.v1.StatusService.GetStatus:output_type -> outbound.v1.Status
-	3,  // 28: outbound.v1.StatusService.WatchStatus:output_type -> outbound.v1.Status
-	27, // [27:29] is the sub-list for method output_type
-	25, // [25:27] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	13, // 23: outbound.v1.RecipientStatus.breaker_since_time:type_name -> google.protobuf.Timestamp
+	14, // 24: outbound.v1.RecipientStatus.probe_interval:type_name -> google.protobuf.Duration
+	13, // 25: outbound.v1.RecipientStatus.next_probe_time:type_name -> google.protobuf.Timestamp
+	13, // 26: outbound.v1.RecipientStatus.skipped_since_time:type_name -> google.protobuf.Timestamp
+	13, // 27: outbound.v1.RecipientStatus.skipped_until_time:type_name -> google.protobuf.Timestamp
+	14, // 28: outbound.v1.StreamStatus.max_age:type_name -> google.protobuf.Duration
+	13, // 29: outbound.v1.StreamStatus.first_time:type_name -> google.protobuf.Timestamp
+	1,  // 30: outbound.v1.StatusService.GetStatus:input_type -> outbound.v1.GetStatusRequest
+	2,  // 31: outbound.v1.StatusService.WatchStatus:input_type -> outbound.v1.WatchStatusRequest
+	3,  // 32: outbound.v1.StatusService.GetStatus:output_type -> outbound.v1.Status
+	3,  // 33: outbound.v1.StatusService.WatchStatus:output_type -> outbound.v1.Status
+	32, // [32:34] is the sub-list for method output_type
+	30, // [30:32] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_status_service_proto_init() }

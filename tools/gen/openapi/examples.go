@@ -77,6 +77,7 @@ func examples() map[string]example {
 		"ListDeliveries":    {nil, object{"deliveries": []any{deliveryExample()}, "nextPageToken": ""}},
 		"RetryDeliveries":   {target, object{"replayId": "01JD0V8Z3T9GQK", "queued": 1}},
 		"SendNow":           {target, changed},
+		"ProbeRecipient":    {nil, object{"breakerOpen": true, "delivery": object{"recipientId": recipientID, "eventId": "appliance-1~e-1"}}},
 		"CancelDeliveries":  {target, changed},
 		"ExtendDeliveries":  {object{"by": "3600s", "deliveries": target["deliveries"]}, changed},
 		"TailDeliveries":    {nil, object{"result": object{"deliveries": []any{deliveryExample()}, "missed": "0"}}},

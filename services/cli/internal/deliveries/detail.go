@@ -108,7 +108,7 @@ func deliveryFacts(d *outboundv1.Delivery) *output.Table {
 		{"recipient", output.Named(d.GetRecipientId(), d.GetRecipientDisplayName())}, {"channel", d.GetChannel()}, {"event", eventName(d)},
 		{"type", d.GetEventType()}, {"session", d.GetSessionId()}, {"external key", d.GetExternalKey()},
 		{"state", d.GetState().String()}, {"reason", reason(d)}, {"class", d.GetReasonClass()}, {"attempts", fmt.Sprint(d.GetAttempts())},
-		{"accepted", output.Clock(d.GetAcceptTime())}, {"next attempt", output.Clock(d.GetNextAttemptTime())},
+		{"accepted", output.Clock(d.GetAcceptTime())}, {"next attempt", output.Clock(d.GetNextAttemptTime())}, {"waits", d.GetWaitDetail()},
 		{"expires", output.Clock(d.GetExpireTime())},
 		{"revision", fmt.Sprint(d.GetRecipientRevision())}, {"requested by", d.GetActor()},
 	} {

@@ -16,7 +16,7 @@ import (
 func (s *Site) functions() template.FuncMap {
 	return template.FuncMap{
 		"asset": s.assets.address,
-		"ago":   ago, "until": until, "clock": clock, "duration": words,
+		"ago":   ago, "until": until, "clock": clock, "precise": precise, "duration": words,
 		"bytes": byteCount, "count": count, "plural": plural,
 		"state": stateChip, "chip": chip,
 		"field": newField, "fieldID": FieldID, "link": link, "dict": dict, "list": func(x ...any) []any { return x },
@@ -44,11 +44,14 @@ func instant(v any) (t time.Time, ok bool) {
 // ago shows a relative time. The script of the page updates it, and the title is the absolute time.
 func ago(v any) template.HTML { return timeElement(v, "data-ago") }
 
-// until shows a countdown.
+// until shows a countdown to an attempt. Once its time has come, the attempt is due.
 func until(v any) template.HTML { return timeElement(v, "data-until") }
 
 // clock shows an absolute time in UTC. The script of the page converts it to the local time zone.
 func clock(v any) template.HTML { return timeElement(v, "data-clock") }
+
+// precise shows an absolute time with milliseconds.
+func precise(v any) template.HTML { return timeElement(v, "data-clock data-precise") }
 
 func timeElement(v any, kind string) template.HTML {
 	t, ok := instant(v)
@@ -57,14 +60,24 @@ func timeElement(v any, kind string) template.HTML {
 	}
 	t = t.UTC()
 	text := Relative(t, time.Now())
+	if kind == "data-until" && !t.After(time.Now()) {
+		text = dueNow
+	}
 	full := t.Format("2006-01-02 15:04:05 UTC")
-	if kind == "data-clock" {
+	switch kind {
+	case "data-clock":
+		text = full
+	case "data-clock data-precise":
+		full = t.Format("2006-01-02 15:04:05.000 UTC")
 		text = full
 	}
 	// All parts are formatted numbers, so nothing needs escaping.
 	// #nosec G203
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" %s>%s</time>`, t.Format(time.RFC3339Nano), full, kind, text))
 }
+
+// dueNow is what a countdown shows whose time has come. The script of the page says the same.
+const dueNow = "due now"
 
 // Relative returns the time relative to now in words.
 func Relative(t, now time.Time) string {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,10 +47,31 @@ func (d *statusIndicator) get(ctx context.Context, api API) StatusIndicator {
 	return d.shown
 }
 
-// statusOf returns the overall status.
+// FailingNotice begins the notice that names the recipients that fail. Pages count them instead.
+const FailingNotice = "Failing: "
+
+// statusOf returns the overall status: how many recipients fail, and how many other notices there are.
 func statusOf(s *outboundv1.Status) StatusIndicator {
-	if n := len(s.GetNotices()); n > 0 {
-		return StatusIndicator{"bad", plural(n, "problem", "problems")}
+	failing, others := 0, 0
+	for _, r := range s.GetRecipients() {
+		if r.GetHealth() == outboundv1.RecipientHealth_FAILING {
+			failing++
+		}
 	}
-	return StatusIndicator{"good", "Healthy"}
+	for _, n := range s.GetNotices() {
+		if failing == 0 || !strings.HasPrefix(n, FailingNotice) {
+			others++
+		}
+	}
+	switch {
+	case failing > 0 && others > 0:
+		return StatusIndicator{"bad", plural(failing, "recipient", "recipients") + " failing, " +
+			plural(others, "other problem", "other problems")}
+	case failing > 0:
+		return StatusIndicator{"bad", plural(failing, "recipient", "recipients") + " failing"}
+	case others > 0:
+		return StatusIndicator{"bad", plural(others, "problem", "problems")}
+	default:
+		return StatusIndicator{"good", "Healthy"}
+	}
 }

@@ -73,6 +73,11 @@ func New(d Deps) (*Site, error) {
 	}
 	s.core = s.Area(own)
 	s.mux.Handle("GET /assets/{hash}/{name}", a)
+	// Some browsers ask for it before they have read a page, and without one.
+	s.mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, r *http.Request) {
+		address, _ := a.address("icon.svg")
+		http.Redirect(w, r, address, http.StatusFound)
+	})
 	s.core.GET("/part/status", s.showStatusIndicator)
 	return s, errors.Join(s.faults...)
 }

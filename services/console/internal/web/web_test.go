@@ -295,6 +295,9 @@ func TestPagesLoadOnlyOwnAssets(t *testing.T) {
 	h := open(t)
 	h.enter("viewer")
 	page := h.Get("/try")
+	if icon := h.Get("/favicon.ico"); icon.Status != http.StatusFound || !strings.HasSuffix(icon.Header.Get("Location"), "/icon.svg") {
+		t.Errorf("the icon of the site is answered with %d %v", icon.Status, icon.Header)
+	}
 	csp := page.Header.Get("Content-Security-Policy")
 	for _, want := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'",
 		"base-uri 'none'", "form-action 'self'"} {

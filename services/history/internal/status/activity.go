@@ -8,6 +8,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -38,6 +39,8 @@ type counts struct {
 type Activity struct {
 	mu sync.Mutex
 	by map[string]*counts
+	// skips are what was skipped of recipients that were disabled.
+	skips map[string]skips
 	// complete says that all that is stored has been counted.
 	complete bool
 	// swept is the hour in which what is over was last forgotten.
@@ -45,7 +48,7 @@ type Activity struct {
 }
 
 // NewActivity makes a count of nothing.
-func NewActivity() *Activity { return &Activity{by: map[string]*counts{}} }
+func NewActivity() *Activity { return &Activity{by: map[string]*counts{}, skips: map[string]skips{}} }
 
 // CaughtUp notes that all that is stored has been counted. It reports whether that is news.
 func (a *Activity) CaughtUp() bool {
@@ -62,13 +65,17 @@ func hourOf(t time.Time) int64 { return t.Unix() / 3600 }
 func (a *Activity) Reset() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.by, a.complete, a.swept = map[string]*counts{}, false, 0
+	a.by, a.skips, a.complete, a.swept = map[string]*counts{}, map[string]skips{}, false, 0
 }
 
 // Count counts a record. Skips and cancellations say nothing of the receiver. An operator's change of a delivery that goes on and copies
 // of records are no attempts.
 func (a *Activity) Count(g deliverylog.RecordHeader) {
 	if g.Carried || g.State == delivery.StateRetrying && g.Reason.OperatorChange() {
+		return
+	}
+	if g.State == delivery.StateSkipped && g.Reason == reasons.Disabled {
+		a.countSkip(g.Recipient, g.Stored)
 		return
 	}
 	failed := g.State == delivery.StateRetrying || g.State == delivery.StateExpired || g.State == delivery.StateRejected
@@ -114,6 +121,7 @@ func (a *Activity) sweep(hour int64) {
 		return
 	}
 	a.swept = hour
+	a.sweepSkips(time.Unix(hour*3600, 0))
 	for id, p := range a.by {
 		if hour-hourOf(latestOf(p.tried, p.delivered)) > activityHours {
 			delete(a.by, id)

@@ -12,6 +12,9 @@ func (a *Activity) Hourly(id string, now time.Time) ([]*outboundv1.Activity, boo
 	return c.hourly(now), known
 }
 
+// SkippedSince is how many events of a recipient were skipped from a time on.
+func (a *Activity) SkippedSince(id string, t time.Time) int64 { return a.skippedSince(id, t) }
+
 // Searched notes what the log has of a recipient.
 func (a *Activity) Searched(id string, tried, delivered time.Time) {
 	a.noteSearched(id, tried, delivered)

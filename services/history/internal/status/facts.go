@@ -20,6 +20,9 @@ type recipientFacts struct {
 	backlog control.Backlog
 	// counts say when it was last tried and delivered to, and how the last hours went.
 	counts counts
+	// window is when it was last disabled with SKIP, and skipped how many events were skipped since its start; a zero start: never.
+	window  recipient.Window
+	skipped int64
 	// status is what the senders keep.
 	status health.Status
 }
@@ -44,6 +47,9 @@ func (s *Reporter) facts(ctx context.Context, recipients []*recipient.Recipient)
 		return err
 	})
 	for i, r := range recipients {
+		if w, ok := lastSkipped(r, s.Bus.Now()); ok {
+			out[i].window, out[i].skipped = w, s.activity.skippedSince(r.ID, w.Start)
+		}
 		known, ok := s.activity.of(r.ID)
 		if ok {
 			out[i].counts = known

@@ -31,7 +31,18 @@ func silentNotice(appliances []*outboundv1.ApplianceStatus) []string {
 	if len(silent) == 0 {
 		return nil
 	}
-	return []string{"Silent: " + strings.Join(silent, ", ") + "."}
+	return []string{"Silent: " + several(silent) + "."}
+}
+
+// mostNamed is how many are named in one notice.
+const mostNamed = 10
+
+// several lists names, at most ten, and says how many more there are.
+func several(names []string) string {
+	if more := len(names) - mostNamed; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:mostNamed], ", "), more)
+	}
+	return strings.Join(names, ", ")
 }
 
 // FullFrom is the share of EVENTS from which a notice says that it fills, in percent.
@@ -60,7 +71,7 @@ func (s *Reporter) notices(status *outboundv1.Status, recipients []*recipient.Re
 		}
 	}
 	if len(failing) > 0 {
-		out = append(out, "Failing: "+strings.Join(failing, ", ")+".")
+		out = append(out, "Failing: "+several(failing)+".")
 	}
 	out = append(out, silentNotice(status.GetAppliances())...)
 	out = append(out, backlogNotices(recipients, s.Bus.Now())...)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
@@ -126,13 +128,29 @@ func recipientStatus(r *recipient.Recipient, f recipientFacts, now time.Time) *o
 	if s.GetHealth() == outboundv1.RecipientHealth_FAILING {
 		st := f.status
 		s.LastError, s.LastReason = errorText(st), string(st.Reason)
-		s.FailingSinceTime, s.BreakerOpen = protofield.Timestamp(st.Since), st.BreakerOpen
+		s.FailingSinceTime = protofield.Timestamp(st.Since)
 		// The senders store the status every few seconds, so the next attempt of the status may be the last one by now.
-		if st.NextAttempt.After(f.counts.tried) {
+		if st.NextAttempt.After(f.counts.tried) && st.NextAttempt.After(now) {
 			s.NextAttemptTime = protofield.Timestamp(st.NextAttempt)
 		}
+		setBreaker(s, r, st, now)
 	}
+	s.SkippedEvents = f.skipped
+	s.SkippedSinceTime, s.SkippedUntilTime = protofield.Timestamp(f.window.Start), protofield.Timestamp(f.window.End)
 	return s
+}
+
+// setBreaker says that a recipient is paused by its breaker.
+func setBreaker(s *outboundv1.RecipientStatus, r *recipient.Recipient, st health.Status, now time.Time) {
+	if !st.BreakerOpen {
+		return
+	}
+	s.BreakerOpen, s.BreakerSinceTime = true, protofield.Timestamp(st.BreakerSince)
+	s.ProbeInterval = durationpb.New(r.Retry.Interval)
+	if st.NextProbe.After(now) {
+		s.NextProbeTime = protofield.Timestamp(st.NextProbe)
+		s.NextAttemptTime = protofield.Timestamp(st.NextProbe)
+	}
 }
 
 // healthOf judges the health of a recipient.

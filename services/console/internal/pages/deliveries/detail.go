@@ -21,9 +21,11 @@ type deliveryPage struct {
 	Curl string
 	// Event is the event as indented JSON.
 	Event string
-	// Waiting says why a delivery without attempts waits; empty if it is unknown.
+	// Waiting is how many events are queued before or beside one without an attempt, as a sentence.
 	Waiting string
-	Steps   []step
+	// Paused is the status of a recipient that its breaker pauses.
+	Paused *outboundv1.RecipientStatus
+	Steps  []step
 }
 
 // step is an attempt and its differences from the previous attempt.
@@ -83,8 +85,8 @@ func showDelivery(r *web.Request) error {
 	if h := detail.GetHttp(); h != nil {
 		p.Curl = curl(h)
 	}
-	if p.Open() && len(p.Steps) == 0 {
-		p.Waiting = waitingFor(r, p.GetRecipientId())
+	if p.Open() {
+		p.waitsFor(r)
 	}
 	if p.Drawer {
 		return r.RenderPart("delivery", "drawer", p)
@@ -92,23 +94,20 @@ func showDelivery(r *web.Request) error {
 	return r.Render("delivery", p)
 }
 
-// waitingFor says why a delivery to a recipient has no attempt yet. It returns nothing if the status is unavailable.
-func waitingFor(r *web.Request, recipient string) string {
-	answer, err := r.API.Status.GetStatus(r.Context(), &outboundv1.GetStatusRequest{RecipientId: recipient})
+// waitsFor adds what the status of the recipient says about a delivery that waits, if it is available.
+func (p *deliveryPage) waitsFor(r *web.Request) {
+	answer, err := r.API.Status.GetStatus(r.Context(), &outboundv1.GetStatusRequest{RecipientId: p.GetRecipientId()})
 	if err != nil || len(answer.GetRecipients()) != 1 {
-		return ""
+		return
 	}
 	switch s := answer.GetRecipients()[0]; {
-	case s.GetHealth() == outboundv1.RecipientHealth_PAUSED:
-		return "The recipient is paused."
-	case s.GetHealth() == outboundv1.RecipientHealth_FAILING:
-		return "The recipient is failing."
+	case s.GetBreakerOpen() && p.GetWaitReason() == "breaker_open":
+		p.Paused = s
+	case len(p.Steps) > 0:
 	case s.GetQueuedEvents() == 1:
-		return "1 event is queued for the recipient."
+		p.Waiting = "1 event is queued for the recipient."
 	case s.GetQueuedEvents() > 1:
-		return strconv.FormatInt(s.GetQueuedEvents(), 10) + " events are queued for the recipient."
-	default:
-		return ""
+		p.Waiting = strconv.FormatInt(s.GetQueuedEvents(), 10) + " events are queued for the recipient."
 	}
 }
 

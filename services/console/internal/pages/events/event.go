@@ -2,9 +2,12 @@ package events
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -20,30 +23,39 @@ type eventPage struct {
 	Routing []route
 	// Records is the timeline of the event.
 	Records []entry
-	Owed    []eventDelivery
 	// Choices are the recipients that the event can be sent to; Form is the form that sends it.
 	Choices []web.Option
 	Form    *web.Form
 }
 
-// route is a recipient and whether the event matched it.
+// route is a recipient, whether the event matched it, and one of its deliveries of the event.
 type route struct {
+	// Route is nil for a further delivery of a recipient: a replay, a test, or one to a recipient that is gone.
 	*outboundv1.Route
-	// Address is the address of the recipient, Delivery that of the delivery.
-	Address, Delivery string
+	// To is the display name of the recipient, or its ID if it is deleted; Address is its address.
+	To, Address string
+	// Owed is the delivery; nil if there is none.
+	Owed *eventDelivery
 }
 
-// To is the display name of the recipient, or its id if it is deleted.
-func (w route) To() string {
-	if w.GetDisplayName() != "" {
-		return w.GetDisplayName()
+// Text says why the event is not or not yet delivered. A delivery says by itself what came of it.
+func (w route) Text() string {
+	if w.Owed != nil {
+		return w.Owed.GetDetail()
 	}
-	return w.GetRecipientId()
+	return w.GetDetail()
 }
 
-// Has reports whether there is a delivery.
-func (w route) Has() bool {
-	return w.GetState() != outboundv1.DeliveryState_DELIVERY_STATE_UNSPECIFIED
+// Why is the reason of what did not come to a success, as one word; empty for a success.
+func (w route) Why() string {
+	reason := w.GetReason()
+	if w.Owed != nil {
+		reason = w.Owed.GetReason()
+	}
+	if reason == "ok" {
+		return ""
+	}
+	return reason
 }
 
 // entry is a record of the timeline.
@@ -75,8 +87,8 @@ func (e entry) Has() bool {
 // eventDelivery is a delivery of the event.
 type eventDelivery struct {
 	*outboundv1.Delivery
-	// Address is the address of the delivery, To the display name of the recipient.
-	Address, To string
+	// Address is the address of the delivery.
+	Address string
 }
 
 // Open reports whether the delivery is not final.
@@ -114,14 +126,7 @@ func (p *eventPage) addDetails(names map[string]string) {
 		}
 		return id
 	}
-	for _, matched := range []bool{true, false} {
-		for _, x := range p.GetRoutes() {
-			if x.GetMatched() == matched {
-				p.Routing = append(p.Routing, route{x, "/recipients/" + url.PathEscape(x.GetRecipientId()),
-					delivery(x.GetRecipientId(), p.GetEventId(), "")})
-			}
-		}
-	}
+	p.route(name)
 	for _, t := range p.GetTimeline() {
 		e := entry{TimelineEntry: t, To: name(t.GetRecipientId())}
 		if t.GetRecipientId() != "" {
@@ -129,8 +134,40 @@ func (p *eventPage) addDetails(names map[string]string) {
 		}
 		p.Records = append(p.Records, e)
 	}
+}
+
+// route lists each recipient with its deliveries, the matching ones first, and then the deliveries to recipients that are gone.
+func (p *eventPage) route(name func(id string) string) {
+	of := map[string][]*eventDelivery{}
 	for _, d := range p.GetDeliveries() {
-		p.Owed = append(p.Owed, eventDelivery{d, delivery(d.GetRecipientId(), d.GetEventId(), d.GetReplayId()), name(d.GetRecipientId())})
+		id := d.GetRecipientId()
+		of[id] = append(of[id], &eventDelivery{d, delivery(id, d.GetEventId(), d.GetReplayId())})
+	}
+	add := func(x *outboundv1.Route, id, to string) {
+		r := route{Route: x, To: cmp.Or(to, name(id)), Address: "/recipients/" + url.PathEscape(id)}
+		own := slices.IndexFunc(of[id], func(d *eventDelivery) bool { return d.GetReplayId() == "" && !d.GetTest() })
+		if own >= 0 {
+			r.Owed = of[id][own]
+		}
+		if x != nil || own >= 0 {
+			p.Routing = append(p.Routing, r)
+		}
+		for i, d := range of[id] {
+			if i != own {
+				p.Routing = append(p.Routing, route{To: r.To, Address: r.Address, Owed: d})
+			}
+		}
+		delete(of, id)
+	}
+	for _, matched := range []bool{true, false} {
+		for _, x := range p.GetRoutes() {
+			if x.GetMatched() == matched {
+				add(x, x.GetRecipientId(), x.GetDisplayName())
+			}
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(of)) {
+		add(nil, id, "")
 	}
 }
 

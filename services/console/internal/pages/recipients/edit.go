@@ -125,6 +125,7 @@ func recipientStatus(r *web.Request, p *outboundv1.Recipient) row {
 		len(s.GetRecipients()) == 1 {
 		out.Status = s.GetRecipients()[0]
 	}
+	out.backfilled = findBackfill(r, out.Status)
 	return out
 }
 

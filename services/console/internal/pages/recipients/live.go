@@ -87,7 +87,7 @@ func (t *shown) send(s *web.Stream, b *overview) error {
 		t.head = head
 	}
 	order, cells, rows := orderOf(b), []row(nil), map[string]string{}
-	for _, r := range b.rows() {
+	for _, r := range b.Rows {
 		id := r.Recipient.GetId()
 		if rows[id] = r.signature(); rows[id] != t.rows[id] {
 			cells = append(cells, r)
@@ -106,9 +106,7 @@ func (t *shown) send(s *web.Stream, b *overview) error {
 }
 
 func headOf(b *overview) string {
-	return fmt.Sprint(b.Known, b.Notices, b.First, b.HTTP.Total, b.HTTP.Failing, b.HTTP.Disabled, b.HTTP.Deleting, b.Email.Total,
-		b.Email.Failing,
-		b.Email.Disabled, b.Email.Deleting) + encoded(b.Relay)
+	return fmt.Sprint(b.Known, b.Notices, b.First, b.Total, b.Failing, b.Breaker, b.Deleting, b.States, b.Channels) + encoded(b.Relay)
 }
 
 // Order returns a hash of the cells that do not depend on the status.
@@ -116,8 +114,8 @@ func (b *overview) Order() string { return orderOf(b) }
 
 func orderOf(b *overview) string {
 	out := fnv.New64a()
-	_, _ = fmt.Fprint(out, b.HTTP.Matching, b.HTTP.Page, b.Email.Matching, b.Email.Page)
-	for _, r := range b.rows() {
+	_, _ = fmt.Fprint(out, b.Matching, b.View.Page)
+	for _, r := range b.Rows {
 		p := r.Recipient
 		_, _ = fmt.Fprintf(out, "\n%s %q %q %q", p.GetId(), p.GetDisplayName(), r.Targets(), p.GetEventTypes())
 	}

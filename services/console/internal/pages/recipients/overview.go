@@ -3,9 +3,8 @@ package recipients
 import (
 	"cmp"
 	"context"
-	"net/url"
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -13,44 +12,8 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// rowsShown is the number of recipients of a channel on a page.
+// rowsShown is the number of recipients on a page.
 const rowsShown = 100
-
-// view is the search, filter and pages of the overview.
-type view struct {
-	// Search is a text in names, addresses and ids; Show is `failing`, `disabled` or empty for all.
-	Search, Show string
-	// HTTPPage and EmailPage count from 1.
-	HTTPPage, EmailPage int
-}
-
-func viewOf(q url.Values) view {
-	page := func(name string) int {
-		n, _ := strconv.Atoi(q.Get(name))
-		return max(1, n)
-	}
-	v := view{Search: strings.TrimSpace(q.Get("q")), Show: q.Get("show"), HTTPPage: page("http"), EmailPage: page("email")}
-	if v.Show != "failing" && v.Show != "disabled" {
-		v.Show = ""
-	}
-	return v
-}
-
-// Address returns the address of the view.
-func (v view) Address() string { return v.at("/") }
-
-// Stream returns the address of the live updates of the view.
-func (v view) Stream() string { return v.at("/part/recipients/stream") }
-
-func (v view) at(path string) string {
-	number := func(n int) string {
-		if n == 1 {
-			return ""
-		}
-		return strconv.Itoa(n)
-	}
-	return web.Address(path, "q", v.Search, "show", v.Show, "http", number(v.HTTPPage), "email", number(v.EmailPage))
-}
 
 // statusData is the data of the services for the overview.
 type statusData struct {
@@ -104,97 +67,157 @@ func all(ctx context.Context, c outboundv1.RecipientServiceClient) ([]*outboundv
 
 // overview is the data of the page of all recipients.
 type overview struct {
-	View        view
-	HTTP, Email section
-	Relay       *outboundv1.RelayStatus
-	Notices     []string
+	View view
+	// Rows are the rows of a page.
+	Rows  []row
+	Relay *outboundv1.RelayStatus
+	// Notices are what needs attention besides recipients that fail, which are counted.
+	Notices []string
 	// Known reports whether the status is available.
 	Known bool
 	First *firstSteps
+	// Total counts all recipients, Failing and Breaker those that fail and, among them, those that are paused by their breakers.
+	Total, Failing, Breaker int
+	// Emails and HTTPs count the recipients of a channel.
+	Emails, HTTPs int
+	// Deleting counts the recipients being deleted, whose queues are drained.
+	Deleting int
+	// Matching counts those that the view shows, on all its pages.
+	Matching int
+	// Previous and Next are the addresses of the adjacent pages.
+	Previous, Next string
+	// States and Channels are the filters.
+	States, Channels []chip
 }
 
 // Empty reports whether there are no recipients.
-func (b *overview) Empty() bool { return b.HTTP.Total+b.Email.Total == 0 }
-
-// section is the table of a channel.
-type section struct {
-	Rows []row
-	// Total counts all recipients of the channel, Matching those that match the view, the others those in a state.
-	Total, Matching, Failing, Disabled int
-	// Deleting counts the recipients being deleted, whose queues are drained.
-	Deleting int
-	Page     int
-	// Previous and Next are the addresses of the adjacent pages.
-	Previous, Next string
-}
+func (b *overview) Empty() bool { return b.Total == 0 }
 
 // From is the number of the first row.
-func (s section) From() int { return (s.Page-1)*rowsShown + 1 }
+func (b *overview) From() int { return (b.View.Page-1)*rowsShown + 1 }
 
 // To is the number of the last row.
-func (s section) To() int { return (s.Page-1)*rowsShown + len(s.Rows) }
+func (b *overview) To() int { return (b.View.Page-1)*rowsShown + len(b.Rows) }
 
 // Paged reports whether there is more than one page.
-func (s section) Paged() bool { return s.Matching > len(s.Rows) }
+func (b *overview) Paged() bool { return b.Matching > len(b.Rows) }
+
+// Columns are the headings of the table.
+func (b *overview) Columns() []column {
+	return []column{
+		b.View.column("name", "Name", "name"), b.View.column("status", "Status", "state"),
+		b.View.column("queued", "Queued", "num queued"), b.View.column("oldest", "Oldest", "oldest minor"),
+		b.View.column("rate", "Success (24 h)", "rate minor"), b.View.column("error", "Last error", "error"),
+	}
+}
 
 // newOverview builds the overview for a view.
 func newOverview(f statusData, v view) *overview {
-	b := &overview{View: v, Relay: f.status.GetRelay(), Notices: f.status.GetNotices(), Known: f.status != nil, First: stepsOf(f)}
+	b := &overview{View: v, Relay: f.status.GetRelay(), Known: f.status != nil, First: stepsOf(f), Total: len(f.recipients)}
+	for _, n := range f.status.GetNotices() {
+		if !strings.HasPrefix(n, web.FailingNotice) {
+			b.Notices = append(b.Notices, n)
+		}
+	}
 	states := make(map[string]*outboundv1.RecipientStatus, len(f.recipients))
 	for _, s := range f.status.GetRecipients() {
 		states[s.GetRecipientId()] = s
 		if s.GetHealth() == outboundv1.RecipientHealth_DELETING {
-			b.sectionOf(s.GetChannel() == "email").Deleting++
+			b.Deleting++
 		}
 	}
-	for _, r := range f.recipients {
-		b.sectionOf(r.GetEmail() != nil).add(row{Recipient: r, Status: states[r.GetId()], labels: f.labels}, v)
+	tally := facets{states: map[string]int{}, channels: map[string]int{}}
+	for _, p := range f.recipients {
+		r := row{Recipient: p, Status: states[p.GetId()], labels: f.labels}
+		b.count(r)
+		if r.has(v.Search) && tally.take(r, v) {
+			b.Rows = append(b.Rows, r)
+		}
 	}
-	b.HTTP.cut(v.HTTPPage, func(n int) string { v := v; v.HTTPPage = n; return v.Address() })
-	b.Email.cut(v.EmailPage, func(n int) string { v := v; v.EmailPage = n; return v.Address() })
+	b.chips(tally)
+	v.order(b.Rows)
+	b.cut()
 	return b
 }
 
-func (b *overview) sectionOf(email bool) *section {
-	if email {
-		return &b.Email
+func (b *overview) count(r row) {
+	if r.channel() == "email" {
+		b.Emails++
+	} else {
+		b.HTTPs++
 	}
-	return &b.HTTP
+	if r.State() == stateFailing {
+		b.Failing++
+	}
+	if r.BreakerOpen() {
+		b.Breaker++
+	}
 }
 
-func (s *section) add(r row, v view) {
-	s.Total++
-	state := r.State()
-	if state == stateFailing {
-		s.Failing++
+// facets count what each filter would show with the others as they are.
+type facets struct {
+	states, channels map[string]int
+}
+
+// take counts a row that matches the search, and reports whether it matches the filters.
+func (t facets) take(r row, v view) bool {
+	shown := v.Show == "" || r.State() == v.Show || v.Show == showBreaker && r.BreakerOpen()
+	inChannel := v.Channel == "" || r.channel() == v.Channel
+	if inChannel {
+		t.states[""]++
+		t.states[r.State()]++
+		if r.BreakerOpen() {
+			t.states[showBreaker]++
+		}
 	}
-	if state == stateDisabled || state == statePaused {
-		s.Disabled++
+	if shown {
+		t.channels[""]++
+		t.channels[r.channel()]++
 	}
-	wanted := v.Show == "" || v.Show == "failing" && state == stateFailing || v.Show == "disabled" &&
-		(state == stateDisabled || state == statePaused)
-	if wanted && r.has(v.Search) {
-		s.Rows = append(s.Rows, r)
+	return shown && inChannel
+}
+
+// chips makes the filters. A state that no recipient is in is left out, unless it is chosen.
+func (b *overview) chips(t facets) {
+	at := func(change func(*view)) string {
+		v := b.View
+		v.Page = 1
+		change(&v)
+		return v.Address()
+	}
+	for _, x := range []struct{ key, label, tone string }{
+		{"", "All", ""}, {stateFailing, "Failing", "bad"}, {showBreaker, "Paused by the breaker", "bad"}, {statePaused, "Paused", "warn"},
+		{stateDisabled, "Disabled", "quiet"},
+	} {
+		current := b.View.Show == x.key
+		if t.states[x.key] > 0 || current {
+			b.States = append(b.States, chip{Label: x.label, Count: t.states[x.key], Current: current, Tone: x.tone,
+				Address: at(func(v *view) { v.Show = x.key })})
+		}
+	}
+	if b.Emails == 0 || b.HTTPs == 0 {
+		return
+	}
+	for _, x := range [][2]string{{"", "HTTP and email"}, {"http", "HTTP"}, {"email", "Email"}} {
+		b.Channels = append(b.Channels, chip{Label: x[1], Count: t.channels[x[0]], Current: b.View.Channel == x[0],
+			Address: at(func(v *view) { v.Channel = x[0] })})
 	}
 }
 
 // cut keeps the rows of one page. A page number beyond the last means the last page.
-func (s *section) cut(page int, address func(int) string) {
-	s.Matching = len(s.Rows)
-	last := max(1, (s.Matching+rowsShown-1)/rowsShown)
-	s.Page = min(page, last)
-	if s.Page > 1 {
-		s.Previous = address(s.Page - 1)
+func (b *overview) cut() {
+	b.Matching = len(b.Rows)
+	last := max(1, (b.Matching+rowsShown-1)/rowsShown)
+	b.View.Page = min(b.View.Page, last)
+	if b.View.Page > 1 {
+		b.Previous = b.View.onPage(b.View.Page - 1)
 	}
-	if s.Page < last {
-		s.Next = address(s.Page + 1)
+	if b.View.Page < last {
+		b.Next = b.View.onPage(b.View.Page + 1)
 	}
-	from := (s.Page - 1) * rowsShown
-	s.Rows = slices.Clip(s.Rows[from:min(from+rowsShown, s.Matching)])
+	from := (b.View.Page - 1) * rowsShown
+	b.Rows = slices.Clip(b.Rows[from:min(from+rowsShown, b.Matching)])
 }
-
-// rows are the rows of both tables.
-func (b *overview) rows() []row { return slices.Concat(b.HTTP.Rows, b.Email.Rows) }
 
 // row is one recipient in its table.
 type row struct {
@@ -202,6 +225,8 @@ type row struct {
 	// Status is nil while it is unavailable.
 	Status *outboundv1.RecipientStatus
 	labels map[string]string
+	// backfilled is the ID of a backfill of what was skipped.
+	backfilled string
 }
 
 // The states of a row.
@@ -226,6 +251,30 @@ func (r row) State() string {
 		return stateFailing
 	default:
 		return stateOK
+	}
+}
+
+// BreakerOpen reports whether the breaker pauses the recipient.
+func (r row) BreakerOpen() bool { return r.State() == stateFailing && r.Status.GetBreakerOpen() }
+
+func (r row) channel() string {
+	if r.Recipient.GetEmail() != nil {
+		return "email"
+	}
+	return "http"
+}
+
+// StateText is the state in full, for those who see it cut short.
+func (r row) StateText() string {
+	const at = "2006-01-02 15:04:05 UTC"
+	switch s := r.Status; {
+	case r.BreakerOpen() && s.GetBreakerSinceTime() != nil:
+		return fmt.Sprintf("failing, paused by the breaker since %s, probing every %s, %d waiting",
+			s.GetBreakerSinceTime().AsTime().Format(at), web.Words(s.GetProbeInterval().AsDuration()), s.GetQueuedEvents())
+	case r.State() == stateFailing && s.GetFailingSinceTime() != nil:
+		return "failing since " + s.GetFailingSinceTime().AsTime().Format(at)
+	default:
+		return ""
 	}
 }
 

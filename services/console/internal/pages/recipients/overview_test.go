@@ -35,20 +35,25 @@ func failing(id, words string) *outboundv1.RecipientStatus {
 func TestOverviewShowsStatus(t *testing.T) {
 	h := newFixture(httpRecipient("crm", "CRM "+hostile, true), httpRecipient("lake", "Lake", false), fullEmail())
 	h.status = &outboundv1.Status{
-		Notices: []string{"Failing: crm. " + hostile}, Relay: &outboundv1.RelayStatus{Line: "relay refuses " + hostile, Configured: true},
+		Notices: []string{"Failing: CRM.", "EVENTS is full. " + hostile},
+		Relay:   &outboundv1.RelayStatus{Line: "relay refuses " + hostile, Configured: true},
 		Recipients: []*outboundv1.RecipientStatus{failing("crm", "the receiver said "+hostile), {RecipientId: "lake"},
 			{RecipientId: "full-email"}, {RecipientId: "old", Channel: "http", Health: outboundv1.RecipientHealth_DELETING}},
 	}
 	page := h.open(t).As("operator").Get("/")
 	inert(t, "the overview", page)
 	for _, want := range []string{
-		"12\u202f345", "the receiver said", "87.5 %", "Last 24 hours: 7 delivered, 1 failed attempts", "a@example.com", "and 1 more",
-		"relay refuses", `aria-checked="false"`,
-		"2 recipients", "1 failing", "1 disabled", "1 being deleted", "It begins",
+		"12\u202f345", "the receiver said", "87.5 %", "Last 24 hours: 7 delivered, 1 failed attempts", "a@example.com, ",
+		"relay refuses", `aria-checked="false"`, "<title>1 failing – Recipients",
+		"<strong>1 recipient failing</strong>, of 3.", "3 recipients", "Failing 1</a>", "Disabled 1</a>",
+		"1 being deleted", `title="It begins"`, "1 type<",
 	} {
 		if !strings.Contains(page.Body, want) {
 			t.Errorf("the overview does not show %q", want)
 		}
+	}
+	if strings.Contains(page.Body, "Failing: CRM") {
+		t.Error("what fails is told twice")
 	}
 	if strings.Contains(page.Body, "Get started") {
 		t.Error("the first steps are shown although something was delivered")
@@ -61,7 +66,9 @@ func TestOverviewIsSearchedAndFiltered(t *testing.T) {
 		failing("three", "no")}}
 	b := h.open(t).As("viewer")
 	for query, want := range map[string]string{"": "one two three full-email", "q=TWO": "two", "q=one.example": "one",
-		"show=failing": "three", "show=disabled": "two", "q=c%40example": "full-email", "q=nothing": ""} {
+		"show=failing": "three", "show=disabled": "two", "q=c%40example": "full-email", "q=nothing": "", "channel=email": "full-email",
+		"channel=http&show=failing": "three", "channel=email&show=failing": "",
+		"show=nonsense&sort=nonsense&page=x": "one two three full-email"} {
 		page := b.Get("/?" + query)
 		var got []string
 		for _, id := range []string{"one", "two", "three", "full-email"} {
@@ -91,15 +98,17 @@ func TestThousandRecipientsArePaged(t *testing.T) {
 	if n := strings.Count(page.Body, `<tr id="row-`); n != 100 {
 		t.Errorf("%d rows are on a page, want 100", n)
 	}
-	for _, want := range []string{"1\u202f000 recipients", "500 failing", "1 to 100 of 1\u202f000 shown", `href="/?http=2"`} {
+	for _, want := range []string{
+		"1\u202f000 recipients", "<strong>500 recipients failing</strong>", "Failing 500</a>", "1 to 100 of 1\u202f000 shown", `href="/?page=2"`,
+	} {
 		if !strings.Contains(page.Body, want) {
 			t.Errorf("the overview does not show %q", want)
 		}
 	}
-	if last := b.Get("/?http=10&show="); !strings.Contains(last.Body, `id="row-r-999"`) || strings.Contains(last.Body, `rel="next"`) {
+	if last := b.Get("/?page=10&sort=name"); !strings.Contains(last.Body, `id="row-r-999"`) || strings.Contains(last.Body, `rel="next"`) {
 		t.Error("the last page is not the last")
 	}
-	if beyond := b.Get("/?http=99&show=failing"); !strings.Contains(beyond.Body, `id="row-r-998"`) {
+	if beyond := b.Get("/?page=99&show=failing"); !strings.Contains(beyond.Body, `id="row-r-998"`) {
 		t.Error("a page beyond the last is not the last")
 	}
 }
@@ -131,10 +140,16 @@ func TestOverviewStreamsOnlyChanges(t *testing.T) {
 	if first := next(t, events, "cells"); !strings.Contains(first, "state-one") || !strings.Contains(first, "state-two") {
 		t.Fatalf("the first is %s", first)
 	}
-	h.tell(&outboundv1.Status{Recipients: []*outboundv1.RecipientStatus{{RecipientId: "one"}, failing("two", "it broke "+hostile)}})
+	h.tell(&outboundv1.Status{Recipients: []*outboundv1.RecipientStatus{{RecipientId: "one"}, {RecipientId: "two", QueuedEvents: 4711}}})
 	cells := next(t, events, "cells")
-	if strings.Contains(cells, "state-one") || !strings.Contains(cells, "it broke") || strings.Contains(cells, "<script>") {
+	if strings.Contains(cells, "state-one") || !strings.Contains(cells, "4\u202f711") {
 		t.Errorf("the change is shown as %s", cells)
+	}
+	// What fails moves to the top.
+	h.tell(&outboundv1.Status{Recipients: []*outboundv1.RecipientStatus{{RecipientId: "one"}, failing("two", "it broke "+hostile)}})
+	tables := next(t, events, "tables")
+	if rowsOf(tables) != "two one" || !strings.Contains(tables, "it broke") || strings.Contains(tables, "<script>") {
+		t.Errorf("the failure is shown as %s", tables)
 	}
 	h.put(httpRecipient("three", "Three", true), "x")
 	h.tell(h.status)

@@ -23,6 +23,8 @@ func Register(s *web.Site) error {
 	a.GET("/{$}", showOverview)
 	a.GET("/part/recipients/stream", streamOverview)
 	a.POST("/recipients/{id}/enabled", rpc.RoleOperator, setEnabled)
+	a.Page("/recipients/{id}/disable", rpc.RoleOperator, askDisable)
+	a.POST("/recipients/{id}/probe", rpc.RoleOperator, probeNow)
 	a.GET("/recipients/{id}", showRecipient)
 	a.GET("/recipients/{id}/status", showStatus)
 	a.POST("/recipients", rpc.RoleOperator, create)

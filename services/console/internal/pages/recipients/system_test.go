@@ -3,6 +3,7 @@ package recipients_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -41,6 +42,9 @@ type fixture struct {
 	changed    chan struct{}
 	waiting    int64
 	appliances []*outboundv1.Appliance
+	replays    []*outboundv1.Replay
+	// listed, if set, are listed as they are.
+	listed []*outboundv1.Recipient
 }
 
 func newFixture(rs ...*outboundv1.Recipient) *fixture {
@@ -110,6 +114,9 @@ func (h *fixture) find(id string) *outboundv1.Recipient {
 func (h *fixture) ListRecipients(context.Context, *outboundv1.ListRecipientsRequest) (*outboundv1.ListRecipientsResponse, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.listed != nil {
+		return &outboundv1.ListRecipientsResponse{Recipients: h.listed}, nil
+	}
 	out := &outboundv1.ListRecipientsResponse{TotalSize: int32(len(h.recipients))} // #nosec G115 -- small
 	for i := range len(h.revisions) {
 		// In the order of their first revision.
@@ -170,6 +177,9 @@ func (h *fixture) UpdateRecipient(_ context.Context, q *outboundv1.UpdateRecipie
 	if len(q.GetUpdateMask().GetPaths()) > 0 {
 		next, _ = proto.Clone(before).(*outboundv1.Recipient)
 		next.Enabled = q.GetRecipient().Enabled
+		if slices.Contains(q.GetUpdateMask().GetPaths(), "while_disabled") {
+			next.WhileDisabled = q.GetRecipient().GetWhileDisabled()
+		}
 	}
 	return h.put(next, "operator"), nil
 }
@@ -265,6 +275,18 @@ func (h *fixture) ListDeliveries(_ context.Context, q *outboundv1.ListDeliveries
 		EventId: q.GetEventId(), RecipientId: q.GetRecipientId(), State: outboundv1.DeliveryState_DELIVERED, Attempts: 1, StatusCode: 200,
 		Detail: hostile, ResponseExcerpt: hostile,
 	}}}, nil
+}
+
+func (h *fixture) ProbeRecipient(_ context.Context, q *outboundv1.ProbeRecipientRequest) (*outboundv1.ProbeRecipientResponse, error) {
+	h.note(q)
+	if h.find(q.GetId()).GetEmail() != nil {
+		return nil, rpc.FailedPrecondition("NOTHING_WAITING", "nothing waits")
+	}
+	return &outboundv1.ProbeRecipientResponse{BreakerOpen: true}, nil
+}
+
+func (h *fixture) ListReplays(context.Context, *outboundv1.ListReplaysRequest) (*outboundv1.ListReplaysResponse, error) {
+	return &outboundv1.ListReplaysResponse{Replays: h.replays}, nil
 }
 
 // tell changes the status that the service reports.

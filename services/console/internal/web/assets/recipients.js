@@ -2,6 +2,20 @@
 (() => {
   'use strict';
 
+  // The question whether a recipient is paused or disabled.
+  // Whoever asked gets the focus back, also if the button was replaced meanwhile.
+  document.addEventListener('htmx:afterSwap', (e) => {
+    const ask = e.detail.target;
+    if (ask?.id !== 'ask' || ask.open) return;
+    const asker = document.activeElement?.id;
+    ask.addEventListener('close', () => document.getElementById(asker)?.focus(), { once: true });
+    ask.showModal();
+  });
+  document.addEventListener('click', (e) => { if (e.target.closest('#ask a[data-closes]')) e.preventDefault(); });
+  document.addEventListener('htmx:afterRequest', (e) => {
+    if (e.detail.successful && e.detail.elt.matches?.('form[data-asks]')) e.detail.elt.closest('dialog')?.close();
+  });
+
   const changed = (field) => field.dispatchEvent(new Event('input', { bubbles: true }));
 
   // Shows the fields that belong to the selected option.
