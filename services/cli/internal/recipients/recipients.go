@@ -25,7 +25,7 @@ func Command(env *command.Env) *cobra.Command {
 		listCommand(env), getCommand(env), createCommand(env), updateCommand(env), deleteCommand(env),
 		switchCommand(env, "enable", "Resume sending events to a recipient", true),
 		switchCommand(env, "disable", "Stop sending events to a recipient", false),
-		testCommand(env), previewCommand(env), doctorCommand(env), testFilterCommand(env), purgeCommand(env))
+		testCommand(env), previewCommand(env), doctorCommand(env), testFilterCommand(env), purgeCommand(env), rotateCommand(env))
 }
 
 func listCommand(env *command.Env) *cobra.Command {

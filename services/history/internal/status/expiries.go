@@ -77,11 +77,18 @@ func expiriesOf(r *recipient.Recipient) []expiry {
 		out = append(out, own[0])
 	}
 	for _, x := range r.HTTP.SigningSecrets {
-		if !x.Expire.IsZero() {
+		if !x.Expire.IsZero() && !succeeded(x, r.HTTP.SigningSecrets) {
 			out = append(out, expiry{kind: expirySecret, resource: resource, subject: x.ID, at: x.Expire})
 		}
 	}
 	return out
+}
+
+// succeeded reports whether another secret of the same kind signs on after one has ended, as in a rotation: there is nothing to do.
+func succeeded(x recipient.SigningSecret, all []recipient.SigningSecret) bool {
+	return slices.ContainsFunc(all, func(y recipient.SigningSecret) bool {
+		return y.Ed25519 == x.Ed25519 && (y.Expire.IsZero() || y.Expire.After(x.Expire))
+	})
 }
 
 // certificates returns when the certificates of a PEM text expire; none if it can't be read.
@@ -155,7 +162,7 @@ func expiryWords(kind string) (name, remedy string) {
 	case expiryClient:
 		return "The client certificate", "upload a new one with its key"
 	case expirySecret:
-		return "The signing secret", "add a new one, then remove it"
+		return "The signing secret", "replace it with `outbound recipients rotate-secret`, or remove it"
 	default:
 		return "The API token", "create a new one for its users, then delete it"
 	}
