@@ -39,7 +39,8 @@ func appliancesAdd(env *command.Env) *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringVar(&name, "name", "", "display name")
-	cmd.Flags().DurationVar(&silentAfter, "silent-after", 0, silentAfterHelp)
+	command.NameFields(cmd, map[string]string{"silentAfter": "silent-after", "displayName": "name"})
+	command.DurationVar(cmd.Flags(), &silentAfter, "silent-after", silentAfterHelp)
 	return cmd
 }
 
@@ -121,7 +122,7 @@ func silence(x *outboundv1.Appliance) string {
 	if x.GetSilentAfter() == nil {
 		return "-"
 	}
-	return x.GetSilentAfter().AsDuration().String()
+	return output.Duration(x.GetSilentAfter().AsDuration())
 }
 
 func appliancesRotate(env *command.Env) *cobra.Command {

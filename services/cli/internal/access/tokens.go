@@ -76,6 +76,7 @@ func tokensCreate(env *command.Env) *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringVar(&role, "role", "viewer", "role: viewer, operator or admin")
+	command.NameFields(cmd, map[string]string{"role": "role", "expireTime": "expires-in", "neverExpires": "never-expires"})
 	command.DurationVar(cmd.Flags(), &ends, "expires-in", "time until the token expires, e.g. 24h or 30d (default 90d)")
 	cmd.Flags().BoolVar(&never, "never-expires", false, "create a token that is valid until it is deleted")
 	return cmd
@@ -90,14 +91,19 @@ func expires(t *outboundv1.Token) string {
 }
 
 func tokensDelete(env *command.Env) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "delete ID", Short: "Revoke an API token immediately", Args: command.Arguments("ID"), Example: "  outbound tokens delete k3m9x2p7qa",
-		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
-			if err := c.Call(ctx, http.MethodDelete, "/v1/tokens/"+url.PathEscape(args[0]), nil, nil); err != nil {
-				return err
-			}
-			env.Say("deleted token %s", args[0])
-			return nil
-		}),
 	}
+	command.YesFlag(cmd)
+	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, args []string) error {
+		if err := env.Confirm(cmd, "Revoke token "+args[0]+"? Programs that use it lose access."); err != nil {
+			return err
+		}
+		if err := c.Call(ctx, http.MethodDelete, "/v1/tokens/"+url.PathEscape(args[0]), nil, nil); err != nil {
+			return err
+		}
+		env.Say("deleted token %s", args[0])
+		return nil
+	})
+	return cmd
 }

@@ -75,18 +75,22 @@ func deleteCommand(env *command.Env) *cobra.Command {
 	var etag string
 	cmd := &cobra.Command{
 		Use: "delete RECIPIENT", Short: "Delete a recipient and cancel its pending deliveries", Args: command.Arguments("RECIPIENT"),
-		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
-			query := url.Values{}
-			if etag != "" {
-				query.Set("etag", etag)
-			}
-			if err := c.Call(ctx, http.MethodDelete, client.RecipientPath(args[0])+"?"+query.Encode(), nil, nil); err != nil {
-				return err
-			}
-			env.Say("deleted recipient %s", args[0])
-			return nil
-		}),
 	}
+	command.YesFlag(cmd)
+	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, args []string) error {
+		if err := env.Confirm(cmd, "Delete recipient "+args[0]+" and cancel its pending deliveries?"); err != nil {
+			return err
+		}
+		query := url.Values{}
+		if etag != "" {
+			query.Set("etag", etag)
+		}
+		if err := c.Call(ctx, http.MethodDelete, client.RecipientPath(args[0])+"?"+query.Encode(), nil, nil); err != nil {
+			return err
+		}
+		env.Say("deleted recipient %s", args[0])
+		return nil
+	})
 	cmd.Flags().StringVar(&etag, "etag", "", "fail if the recipient's etag is no longer this one")
 	return cmd
 }

@@ -193,7 +193,7 @@ func TestPlainCommands(t *testing.T) {
 		"get.txt":     {[]string{"get", "crm"}, "/v1/recipients/crm", ""},
 		"enable.txt":  {[]string{"enable", "crm"}, "/v1/recipients/crm?updateMask=enabled", `{"enabled":true}`},
 		"disable.txt": {[]string{"disable", "crm"}, "/v1/recipients/crm?updateMask=enabled", `{"enabled":false}`},
-		"delete.txt":  {[]string{"delete", "crm", "--etag", "7"}, "/v1/recipients/crm?etag=7", ""},
+		"delete.txt":  {[]string{"delete", "crm", "--etag", "7", "--yes"}, "/v1/recipients/crm?etag=7", ""},
 		"test.txt":    {[]string{"test", "crm", "--event", "a", "--set", "x=1"}, "/v1/recipients/crm:test", `{"eventType":"a","data":{"x":"1"}}`},
 		"filter.txt": {[]string{"test-filter", "true", "--event", "a", "--events", "5"}, "/v1/recipients:testFilter",
 			`{"filter":"true","eventTypes":["a"],"events":5}`},
@@ -221,7 +221,7 @@ func TestARefusalEndsACommand(t *testing.T) {
 		answers[path] = clitest.Refusal(codes.NotFound, "no such recipient")
 	}
 	for _, args := range []string{
-		"list", "get crm", "enable crm", "delete crm", "create --name x", "update crm --name x", "test crm", "test-filter true",
+		"list", "get crm", "enable crm", "delete crm --yes", "create --name x", "update crm --name x", "test crm", "test-filter true",
 		"doctor crm", "preview crm", "purge crm --dry-run",
 	} {
 		if got := run(t, clitest.Serve(t, answers), strings.Fields(args)...); got.Code != exit.CodeNotFound || got.Out != "" {
