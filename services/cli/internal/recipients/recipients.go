@@ -37,13 +37,15 @@ func listCommand(env *command.Env) *cobra.Command {
 				return err
 			}
 			return env.Show(all, func() *output.Table {
-				t := &output.Table{Head: []string{"ID", "NAME", "CHANNEL", "ENABLED", "EVENTS", "TARGET"}}
+				states := healthsOf(ctx, env, c)
+				t := &output.Table{Head: []string{"ID", "NAME", "CHANNEL", "ENABLED", "HEALTH", "QUEUED", "EVENTS", "TARGET"}}
 				for _, r := range all.GetRecipients() {
 					channel, target := "http", r.GetHttp().GetUrl()
 					if r.GetEmail() != nil {
 						channel, target = "email", strings.Join(r.GetEmail().GetAddresses(), ",")
 					}
-					t.Add(r.GetId(), r.GetDisplayName(), channel, recipientState(r), fmt.Sprint(len(r.GetEventTypes())), target)
+					health, queued := states.cells(r.GetId())
+					t.Add(r.GetId(), r.GetDisplayName(), channel, recipientState(r), health, queued, fmt.Sprint(len(r.GetEventTypes())), target)
 				}
 				return t
 			})

@@ -178,6 +178,7 @@ func TestPlainCommands(t *testing.T) {
 	answers := map[string]clitest.Answer{
 		"GET /v1/recipients": clitest.JSON(`{"recipients":[` + crm + `,{"id":"desk","email":{"addresses":["a@example.com",
 			"b@example.com"]},"deleteTime":"2026-11-21T10:00:00Z"}]}`),
+		"GET /v1/status":               clitest.JSON(`{"recipients":[{"recipientId":"crm","health":"FAILING","queuedEvents":"12"}]}`),
 		"GET /v1/recipients/crm":       clitest.JSON(crm),
 		"PATCH /v1/recipients/crm":     clitest.JSON(crm),
 		"DELETE /v1/recipients/crm":    clitest.JSON("{}"),
@@ -208,6 +209,18 @@ func TestPlainCommands(t *testing.T) {
 			t.Errorf("%s: sent %s, want %s", name, call.Body, c.holds)
 		}
 		golden.Check(t, name, []byte(got.Out))
+	}
+}
+
+func TestTheListIsShownWithoutHealth(t *testing.T) {
+	s := clitest.Serve(t, map[string]clitest.Answer{"GET /v1/recipients": clitest.JSON(`{"recipients":[` + crm + `]}`),
+		"GET /v1/status": clitest.Refusal(codes.Unavailable, "history is away")})
+	if got := run(t, s, "list"); got.Code != exit.CodeOK || !strings.Contains(got.Out, "https://crm.example") ||
+		!strings.Contains(got.Err, "history is away") {
+		t.Errorf("got %+v", got)
+	}
+	if got := run(t, s, "list", "-o", "json"); got.Code != exit.CodeOK || got.Err != "" {
+		t.Errorf("as JSON: %+v", got)
 	}
 }
 
