@@ -379,6 +379,13 @@ type Appliance struct {
 
 	// SilentAfter The admin contacts receive an alert if it publishes nothing for this long, 1 min to 7 d. Default: no alert.
 	SilentAfter *string `json:"silentAfter,omitempty"`
+
+	// TokenExpireTime When its token for `POST /v1/events` expires: 90 days after it was issued. Empty: never. The NATS password does not expire.
+	TokenExpireTime *time.Time `json:"tokenExpireTime,omitempty"`
+
+	// TokenNeverExpires Whether its token never expires. Setting it takes effect at once; unsetting it gives the token 90 days from then. Tokens of
+	// earlier releases do not expire, and do not set it.
+	TokenNeverExpires *bool `json:"tokenNeverExpires,omitempty"`
 }
 
 // ApplianceCredentials An appliance's credentials, shown once.
@@ -424,6 +431,13 @@ type AppliancePatch struct {
 
 	// SilentAfter The admin contacts receive an alert if it publishes nothing for this long, 1 min to 7 d. Default: no alert.
 	SilentAfter *string `json:"silentAfter,omitempty"`
+
+	// TokenExpireTime When its token for `POST /v1/events` expires: 90 days after it was issued. Empty: never. The NATS password does not expire.
+	TokenExpireTime *time.Time `json:"tokenExpireTime,omitempty"`
+
+	// TokenNeverExpires Whether its token never expires. Setting it takes effect at once; unsetting it gives the token 90 days from then. Tokens of
+	// earlier releases do not expire, and do not set it.
+	TokenNeverExpires *bool `json:"tokenNeverExpires,omitempty"`
 }
 
 // ApplianceStatus The state of an appliance.
@@ -1328,7 +1342,7 @@ type Expiry struct {
 	// ExpireTime When it expires or expired.
 	ExpireTime *time.Time `json:"expireTime,omitempty"`
 
-	// Kind Kind: `ca_certificate`, `client_certificate`, `signing_secret`, `api_token`.
+	// Kind Kind: `ca_certificate`, `client_certificate`, `signing_secret`, `api_token`, `appliance_token`.
 	Kind *string `json:"kind,omitempty"`
 
 	// Resource Resource that it belongs to: `recipients/<id>`, `settings/smtp`, `tokens/<id>`.
@@ -2774,7 +2788,13 @@ type UpdateApplianceParams struct {
 }
 
 // RotateApplianceJSONBody defines parameters for RotateAppliance.
-type RotateApplianceJSONBody = map[string]interface{}
+type RotateApplianceJSONBody struct {
+	// Overlap How long the old token is accepted beside the new one, at most 90 d. Default 0: it ends at once.
+	Overlap *string `json:"overlap,omitempty"`
+
+	// TokenOnly Replace the token only. The NATS password stays, connections stay open, and the response has no password.
+	TokenOnly *bool `json:"tokenOnly,omitempty"`
+}
 
 // ListAuditEntriesParams defines parameters for ListAuditEntries.
 type ListAuditEntriesParams struct {
@@ -3277,7 +3297,7 @@ type CreateApplianceJSONRequestBody = Appliance
 type UpdateApplianceJSONRequestBody = AppliancePatch
 
 // RotateApplianceJSONRequestBody defines body for RotateAppliance for application/json ContentType.
-type RotateApplianceJSONRequestBody = RotateApplianceJSONBody
+type RotateApplianceJSONRequestBody RotateApplianceJSONBody
 
 // CheckChangesJSONRequestBody defines body for CheckChanges for application/json ContentType.
 type CheckChangesJSONRequestBody CheckChangesJSONBody
