@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -26,14 +25,31 @@ func TestTheQuickStartEndsWithADelivery(t *testing.T) {
 	}
 	q := quickStart{t: t, root: root, dir: t.TempDir(), readme: string(readme)}
 	q.server()
-	url := q.receiver()
+	listen := q.listen()
+	var out string
 	for _, line := range q.block("sh") {
-		q.command(strings.ReplaceAll(line, "http://127.0.0.1:9000/", url))
+		out = q.command(line)
 	}
-	waittest.NoError(t, "the receiver has the event", func() error { return q.logged("receiver", "received appliance-1~") })
-	waittest.NoError(t, "the delivery is recorded", func() error {
-		if out := q.command("bin/outbound --data ./data deliveries list"); !strings.Contains(out, "DELIVERED") {
-			return fmt.Errorf("no delivery in\n%s", out)
+	if !strings.Contains(out, "DELIVERED") {
+		t.Errorf("the event is not delivered:\n%s", out)
+	}
+	waittest.NoError(t, "the event is shown", func() error { return q.logged("listen", `"external_key": "INC-1"`) })
+	if err := q.logged("listen", "signature valid"); err != nil {
+		t.Error(err)
+	}
+	if code, err := listen.Interrupt(); code != 0 || err != nil {
+		t.Errorf("interrupted, listen ends with %d, %v:\n%s", code, err, q.log("listen"))
+	}
+	for _, line := range q.block("sh recipient") {
+		out = q.command(line)
+	}
+	if !strings.Contains(out, "DELIVERED") {
+		t.Errorf("the delivery is not listed:\n%s", out)
+	}
+	waittest.NoError(t, "only the own recipient is left", func() error {
+		if list := q.command("bin/outbound --data ./data recipients list"); strings.Contains(list, "listen-") ||
+			!strings.Contains(list, "ticket-system") {
+			return fmt.Errorf("there are\n%s", list)
 		}
 		return nil
 	})
@@ -73,39 +89,27 @@ func (q *quickStart) server() {
 	})
 }
 
-// receiver starts the example receiver and returns its URL.
-func (q *quickStart) receiver() (url string) {
+// listen starts listening as the README says, and waits until it receives.
+func (q *quickStart) listen() *harness.Process {
 	q.t.Helper()
-	words := strings.Fields(q.block("sh receiver")[0])
-	if len(words) != 4 || words[0] != "go" || words[1] != "run" {
-		q.t.Fatalf("the receiver is not started by %q", words)
+	lines := q.block("sh listen")
+	args, ok := strings.CutPrefix(lines[0], "bin/outbound ")
+	if len(lines) != 1 || !ok {
+		q.t.Fatalf("listening is not started by %q", lines)
 	}
-	binary := filepath.Join(q.dir, "receiver")
-	build := exec.CommandContext(q.t.Context(), "go", "build", "-o", binary, words[2])
-	build.Dir = q.root
-	if out, err := build.CombinedOutput(); err != nil {
-		q.t.Fatalf("%v: %v\n%s", build.Args, err, out)
-	}
-	q.start("receiver", binary, []string{"127.0.0.1:0"})
-	address := regexp.MustCompile(`listening on (http://\S+/)\n`)
-	waittest.NoError(q.t, "the receiver listens", func() error {
-		found := address.FindStringSubmatch(q.log("receiver"))
-		if found == nil {
-			return fmt.Errorf("it wrote %q", q.log("receiver"))
-		}
-		url = found[1]
-		return nil
-	})
-	return url
+	p := q.start("listen", harness.Binary("outbound"), strings.Fields(strings.ReplaceAll(args, "./data", filepath.Join(q.dir, "data"))))
+	waittest.NoError(q.t, "listen receives", func() error { return q.logged("listen", "Ctrl-C ends it") })
+	return p
 }
 
-func (q *quickStart) start(name, path string, args []string) {
+func (q *quickStart) start(name, path string, args []string) *harness.Process {
 	q.t.Helper()
 	p, err := harness.Launch(harness.Command{Name: name, Path: path, Args: args, Log: filepath.Join(q.dir, name+".log")})
 	if err != nil {
 		q.t.Fatal(err)
 	}
 	q.t.Cleanup(p.Kill)
+	return p
 }
 
 func (q *quickStart) log(name string) string {

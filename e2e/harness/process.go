@@ -90,6 +90,12 @@ func (p *Process) Stop() (int, error) {
 	return p.Wait()
 }
 
+// Interrupt ends the process as Ctrl-C does and returns its exit code.
+func (p *Process) Interrupt() (int, error) {
+	p.signal(syscall.SIGINT)
+	return p.Wait()
+}
+
 // Wait waits for the process to end by itself and returns its exit code, or -1 with an error if it hangs.
 func (p *Process) Wait() (int, error) {
 	select {

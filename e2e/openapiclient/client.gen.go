@@ -433,6 +433,13 @@ type Appliance struct {
 
 	// SilentAfter The admin contacts receive an alert if it publishes nothing for this long, 1 min to 7 d. Default: no alert.
 	SilentAfter *string `json:"silentAfter,omitempty"`
+
+	// TokenExpireTime When its token for `POST /v1/events` expires: 90 days after it was issued. Empty: never. The NATS password does not expire.
+	TokenExpireTime *time.Time `json:"tokenExpireTime,omitempty"`
+
+	// TokenNeverExpires Whether its token never expires. Setting it takes effect at once; unsetting it gives the token 90 days from then. Tokens of
+	// earlier releases do not expire, and do not set it.
+	TokenNeverExpires *bool `json:"tokenNeverExpires,omitempty"`
 }
 
 // ApplianceCredentials An appliance's credentials, shown once.
@@ -478,6 +485,13 @@ type AppliancePatch struct {
 
 	// SilentAfter The admin contacts receive an alert if it publishes nothing for this long, 1 min to 7 d. Default: no alert.
 	SilentAfter *string `json:"silentAfter,omitempty"`
+
+	// TokenExpireTime When its token for `POST /v1/events` expires: 90 days after it was issued. Empty: never. The NATS password does not expire.
+	TokenExpireTime *time.Time `json:"tokenExpireTime,omitempty"`
+
+	// TokenNeverExpires Whether its token never expires. Setting it takes effect at once; unsetting it gives the token 90 days from then. Tokens of
+	// earlier releases do not expire, and do not set it.
+	TokenNeverExpires *bool `json:"tokenNeverExpires,omitempty"`
 }
 
 // ApplianceStatus The state of an appliance.
@@ -1390,7 +1404,7 @@ type Expiry struct {
 	// ExpireTime When it expires or expired.
 	ExpireTime *time.Time `json:"expireTime,omitempty"`
 
-	// Kind Kind: `ca_certificate`, `client_certificate`, `signing_secret`, `api_token`.
+	// Kind Kind: `ca_certificate`, `client_certificate`, `signing_secret`, `api_token`, `appliance_token`.
 	Kind *string `json:"kind,omitempty"`
 
 	// Resource Resource that it belongs to: `recipients/<id>`, `settings/smtp`, `tokens/<id>`.
@@ -2770,11 +2784,14 @@ type Token struct {
 	// DisplayName Name of the token.
 	DisplayName *string `json:"displayName,omitempty"`
 
-	// ExpireTime When it expires. Empty: never.
+	// ExpireTime When it expires. Empty in a request: 90 days from now, unless never_expires is set. Empty in a response: never.
 	ExpireTime *time.Time `json:"expireTime,omitempty"`
 
 	// Id Its id. Set by the server.
 	Id *string `json:"id,omitempty"`
+
+	// NeverExpires Whether it never expires. Tokens of earlier releases without an expiry do not set it.
+	NeverExpires *bool `json:"neverExpires,omitempty"`
 
 	// Role Role of the token. Default VIEWER.
 	Role *RoleKind `json:"role,omitempty"`
@@ -2934,7 +2951,13 @@ type UpdateApplianceParams struct {
 }
 
 // RotateApplianceJSONBody defines parameters for RotateAppliance.
-type RotateApplianceJSONBody = map[string]interface{}
+type RotateApplianceJSONBody struct {
+	// Overlap How long the old token is accepted beside the new one, at most 90 d. Default 0: it ends at once.
+	Overlap *string `json:"overlap,omitempty"`
+
+	// TokenOnly Replace the token only. The NATS password stays, connections stay open, and the response has no password.
+	TokenOnly *bool `json:"tokenOnly,omitempty"`
+}
 
 // ListAuditEntriesParams defines parameters for ListAuditEntries.
 type ListAuditEntriesParams struct {
@@ -3285,6 +3308,22 @@ type PurgeRecipientJSONBody struct {
 	ValidateOnly *bool `json:"validateOnly,omitempty"`
 }
 
+// RotateSigningSecretJSONBody defines parameters for RotateSigningSecret.
+type RotateSigningSecretJSONBody struct {
+	// Etag If set, the call fails unless the recipient has this etag.
+	Etag *string `json:"etag,omitempty"`
+
+	// Kind Kind of the new secret. It replaces the secrets of that kind, or all if there are none of it. Default: the kind of the
+	// recipient's secrets.
+	Kind *SigningSecretKind `json:"kind,omitempty"`
+
+	// Overlap How long the old secret signs on, at most 90 d. Default 24 h; 0 ends it at once.
+	Overlap *string `json:"overlap,omitempty"`
+
+	// Secret The new secret, see SigningSecret.secret. Empty: one is generated.
+	Secret *string `json:"secret,omitempty"`
+}
+
 // TestRecipientJSONBody defines parameters for TestRecipient.
 type TestRecipientJSONBody struct {
 	// Data Variables of the test event, which replace the sample values.
@@ -3427,7 +3466,7 @@ type CreateApplianceJSONRequestBody = Appliance
 type UpdateApplianceJSONRequestBody = AppliancePatch
 
 // RotateApplianceJSONRequestBody defines body for RotateAppliance for application/json ContentType.
-type RotateApplianceJSONRequestBody = RotateApplianceJSONBody
+type RotateApplianceJSONRequestBody RotateApplianceJSONBody
 
 // CheckChangesJSONRequestBody defines body for CheckChanges for application/json ContentType.
 type CheckChangesJSONRequestBody CheckChangesJSONBody
@@ -3482,6 +3521,9 @@ type ProbeRecipientJSONRequestBody = ProbeRecipientJSONBody
 
 // PurgeRecipientJSONRequestBody defines body for PurgeRecipient for application/json ContentType.
 type PurgeRecipientJSONRequestBody PurgeRecipientJSONBody
+
+// RotateSigningSecretJSONRequestBody defines body for RotateSigningSecret for application/json ContentType.
+type RotateSigningSecretJSONRequestBody RotateSigningSecretJSONBody
 
 // TestRecipientJSONRequestBody defines body for TestRecipient for application/json ContentType.
 type TestRecipientJSONRequestBody TestRecipientJSONBody
@@ -4190,6 +4232,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/recipients/{id}:purge (the `PurgeRecipient` operationId).
 	PurgeRecipient(ctx context.Context, id string, body PurgeRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateSigningSecretWithBody Replaces the secret that signs requests by a new one, with an overlap in which both sign (Standard Webhooks), so that
+	// the receiver can switch. The old secret ends by itself. Only this response contains a generated secret.
+	// FAILED_PRECONDITION for a recipient that does not sign.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/recipients/{id}:rotateSecret (the `RotateSigningSecret` operationId).
+	RotateSigningSecretWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateSigningSecret Replaces the secret that signs requests by a new one, with an overlap in which both sign (Standard Webhooks), so that
+	// the receiver can switch. The old secret ends by itself. Only this response contains a generated secret.
+	// FAILED_PRECONDITION for a recipient that does not sign.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/recipients/{id}:rotateSecret (the `RotateSigningSecret` operationId).
+	RotateSigningSecret(ctx context.Context, id string, body RotateSigningSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// TestRecipientWithBody Sends a test event to one recipient. It goes through the normal delivery path and is marked as a test.
 	//
@@ -5513,6 +5573,44 @@ func (c *Client) PurgeRecipientWithBody(ctx context.Context, id string, contentT
 // Corresponds with POST /v1/recipients/{id}:purge (the `PurgeRecipient` operationId).
 func (c *Client) PurgeRecipient(ctx context.Context, id string, body PurgeRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPurgeRecipientRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateSigningSecretWithBody Replaces the secret that signs requests by a new one, with an overlap in which both sign (Standard Webhooks), so that
+// the receiver can switch. The old secret ends by itself. Only this response contains a generated secret.
+// FAILED_PRECONDITION for a recipient that does not sign.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/recipients/{id}:rotateSecret (the `RotateSigningSecret` operationId).
+func (c *Client) RotateSigningSecretWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateSigningSecretRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateSigningSecret Replaces the secret that signs requests by a new one, with an overlap in which both sign (Standard Webhooks), so that
+// the receiver can switch. The old secret ends by itself. Only this response contains a generated secret.
+// FAILED_PRECONDITION for a recipient that does not sign.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/recipients/{id}:rotateSecret (the `RotateSigningSecret` operationId).
+func (c *Client) RotateSigningSecret(ctx context.Context, id string, body RotateSigningSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateSigningSecretRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -9056,6 +9154,53 @@ func NewPurgeRecipientRequestWithBody(server string, id string, contentType stri
 	return req, nil
 }
 
+// NewRotateSigningSecretRequest calls the generic RotateSigningSecret builder with application/json body
+func NewRotateSigningSecretRequest(server string, id string, body RotateSigningSecretJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRotateSigningSecretRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewRotateSigningSecretRequestWithBody constructs an http.Request for the RotateSigningSecret method, with any body, and a specified content type
+func NewRotateSigningSecretRequestWithBody(server string, id string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/recipients/%s:rotateSecret", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewTestRecipientRequest calls the generic TestRecipient builder with application/json body
 func NewTestRecipientRequest(server string, id string, body TestRecipientJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -10829,6 +10974,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/recipients/{id}:purge (the `PurgeRecipient` operationId).
 	PurgeRecipientWithResponse(ctx context.Context, id string, body PurgeRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*PurgeRecipientAnswer, error)
+
+	// RotateSigningSecretWithBodyWithResponse Replaces the secret that signs requests by a new one, with an overlap in which both sign (Standard Webhooks), so that
+	// the receiver can switch. The old secret ends by itself. Only this response contains a generated secret.
+	// FAILED_PRECONDITION for a recipient that does not sign.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/recipients/{id}:rotateSecret (the `RotateSigningSecret` operationId).
+	RotateSigningSecretWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateSigningSecretAnswer, error)
+
+	// RotateSigningSecretWithResponse Replaces the secret that signs requests by a new one, with an overlap in which both sign (Standard Webhooks), so that
+	// the receiver can switch. The old secret ends by itself. Only this response contains a generated secret.
+	// FAILED_PRECONDITION for a recipient that does not sign.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/recipients/{id}:rotateSecret (the `RotateSigningSecret` operationId).
+	RotateSigningSecretWithResponse(ctx context.Context, id string, body RotateSigningSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateSigningSecretAnswer, error)
 
 	// TestRecipientWithBodyWithResponse Sends a test event to one recipient. It goes through the normal delivery path and is marked as a test.
 	//
@@ -13115,6 +13278,54 @@ func (r PurgeRecipientAnswer) ContentType() string {
 	return ""
 }
 
+type RotateSigningSecretAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Recipient
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RotateSigningSecretAnswer) GetJSON200() *Recipient {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r RotateSigningSecretAnswer) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RotateSigningSecretAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RotateSigningSecretAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RotateSigningSecretAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RotateSigningSecretAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type TestRecipientAnswer struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -15214,6 +15425,36 @@ func (c *ClientWithResponses) PurgeRecipientWithResponse(ctx context.Context, id
 	return ParsePurgeRecipientAnswer(rsp)
 }
 
+// RotateSigningSecretWithBodyWithResponse Replaces the secret that signs requests by a new one, with an overlap in which both sign (Standard Webhooks), so that
+// the receiver can switch. The old secret ends by itself. Only this response contains a generated secret.
+// FAILED_PRECONDITION for a recipient that does not sign.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/recipients/{id}:rotateSecret (the `RotateSigningSecret` operationId).
+func (c *ClientWithResponses) RotateSigningSecretWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateSigningSecretAnswer, error) {
+	rsp, err := c.RotateSigningSecretWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateSigningSecretAnswer(rsp)
+}
+
+// RotateSigningSecretWithResponse Replaces the secret that signs requests by a new one, with an overlap in which both sign (Standard Webhooks), so that
+// the receiver can switch. The old secret ends by itself. Only this response contains a generated secret.
+// FAILED_PRECONDITION for a recipient that does not sign.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/recipients/{id}:rotateSecret (the `RotateSigningSecret` operationId).
+func (c *ClientWithResponses) RotateSigningSecretWithResponse(ctx context.Context, id string, body RotateSigningSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateSigningSecretAnswer, error) {
+	rsp, err := c.RotateSigningSecret(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateSigningSecretAnswer(rsp)
+}
+
 // TestRecipientWithBodyWithResponse Sends a test event to one recipient. It goes through the normal delivery path and is marked as a test.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -17091,6 +17332,39 @@ func ParsePurgeRecipientAnswer(rsp *http.Response) (*PurgeRecipientAnswer, error
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest PurgeRecipientResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRotateSigningSecretAnswer parses an HTTP response from a RotateSigningSecretWithResponse call
+func ParseRotateSigningSecretAnswer(rsp *http.Response) (*RotateSigningSecretAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RotateSigningSecretAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Recipient
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -43,6 +43,13 @@ func DecodeSettings(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) 
 		if copy(auth.TokenSHA256[:], a.GetTokenSha256()) != len(auth.TokenSHA256) {
 			return nil, fmt.Errorf("decode appliance %s: the hash of its token is truncated", a.GetAppliance().GetId())
 		}
+		if end := a.GetAppliance().GetTokenExpireTime(); end != nil {
+			auth.TokenExpire = end.AsTime()
+		}
+		if end := a.GetPreviousTokenExpireTime(); end != nil &&
+			copy(auth.PreviousTokenSHA256[:], a.GetPreviousTokenSha256()) == len(auth.PreviousTokenSHA256) {
+			auth.PreviousTokenExpire = end.AsTime()
+		}
 		s.Appliances[a.GetAppliance().GetId()] = auth
 	}
 	for _, t := range p.GetTokens() {

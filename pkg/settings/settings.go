@@ -153,8 +153,12 @@ type ApplianceAuth struct {
 	SilentAfter time.Duration
 	// MaxEventsPerSecond and MaxBytesPerSecond are how much it may publish; 0: the default of the intake.
 	MaxEventsPerSecond, MaxBytesPerSecond int
-	// TokenSHA256 of the bearer token.
+	// TokenSHA256 of the bearer token, which is not accepted from TokenExpire on; zero: it does not expire.
 	TokenSHA256 [32]byte
+	TokenExpire time.Time
+	// PreviousTokenSHA256 of the token before, which is accepted until PreviousTokenExpire; zero: there is none.
+	PreviousTokenSHA256 [32]byte
+	PreviousTokenExpire time.Time
 	// PasswordBcrypt is the hash of the NATS password as a nats-server configuration takes it.
 	PasswordBcrypt string
 }

@@ -65,14 +65,17 @@ func customFieldsSave(env *command.Env, use, short string, create bool) *cobra.C
 }
 
 func deleteCommand(env *command.Env, argument, kind, path string) *cobra.Command {
-	return &cobra.Command{
-		Use: "delete " + argument, Short: "Delete one " + kind, Args: command.Arguments(argument),
-		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
-			if err := c.Call(ctx, http.MethodDelete, path+url.PathEscape(args[0]), nil, nil); err != nil {
-				return err
-			}
-			env.Say("deleted %s %s", kind, args[0])
-			return nil
-		}),
-	}
+	cmd := &cobra.Command{Use: "delete " + argument, Short: "Delete one " + kind, Args: command.Arguments(argument)}
+	command.YesFlag(cmd)
+	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, args []string) error {
+		if err := env.Confirm(cmd, "Delete "+kind+" "+args[0]+"?"); err != nil {
+			return err
+		}
+		if err := c.Call(ctx, http.MethodDelete, path+url.PathEscape(args[0]), nil, nil); err != nil {
+			return err
+		}
+		env.Say("deleted %s %s", kind, args[0])
+		return nil
+	})
+	return cmd
 }

@@ -137,6 +137,14 @@ func TestTailShowsUntilInterruptedAndEndsWell(t *testing.T) {
 	}
 }
 
+// token is an environment with a token alone.
+func token(name string) string {
+	if name == "OUTBOUND_TOKEN" {
+		return "token"
+	}
+	return ""
+}
+
 func TestAStreamThatBreaksIsAskedForAgainAndOneThatIsRefusedIsNot(t *testing.T) {
 	lines := []string{
 		`{"result":{"deliveries":[{"eventId":"a1~e-1","recipientId":"crm"}]}}`,
@@ -151,9 +159,7 @@ func TestAStreamThatBreaksIsAskedForAgainAndOneThatIsRefusedIsNot(t *testing.T) 
 	}))
 	defer web.Close()
 	var out, errors bytes.Buffer
-	root := cli.New(cli.Options{Out: &out, Err: &errors, Getenv: func(name string) string {
-		return map[string]string{"OUTBOUND_TOKEN": "token"}[name]
-	}})
+	root := cli.New(cli.Options{Out: &out, Err: &errors, Getenv: token})
 	code := cli.Execute(t.Context(), root, []string{"deliveries", "tail", "-o", "json", "--url", web.URL})
 	if code != cli.ExitFailed || asked != 3 || strings.Count(out.String(), "\n") != 2 {
 		t.Errorf("exit %d after %d calls:\n%s", code, asked, out.String())

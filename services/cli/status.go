@@ -187,7 +187,7 @@ func applianceTable(s *outboundv1.Status) *output.Table {
 	for _, x := range s.GetAppliances() {
 		after := "-"
 		if x.GetSilentAfter() != nil {
-			after = x.GetSilentAfter().AsDuration().String()
+			after = output.Duration(x.GetSilentAfter().AsDuration())
 		}
 		t.Add(x.GetApplianceId(), output.Dash(x.GetDisplayName()), output.Clock(x.GetLastEventTime()), after, output.Yes(x.GetSilent()))
 	}

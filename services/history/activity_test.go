@@ -207,7 +207,10 @@ func TestWhatEndsIsToldSoonestFirst(t *testing.T) {
 	client.GetHttp().Auth = &outboundv1.HttpAuth{Kind: &outboundv1.HttpAuth_ClientCertificate{ClientCertificate: &outboundv1.ClientCertificate{
 		CertificatePem: certificate(t, "us", now.Add(20*24*time.Hour)) + certificate(t, "Our Root", now.Add(5*24*time.Hour)),
 	}}}
-	gone.GetHttp().SigningSecrets = []*outboundv1.SigningSecret{{Id: "ss-1", ExpireTime: timestamppb.New(now.Add(-time.Hour))}, {Id: "ss-2"}}
+	// The secret ss-3 succeeds ss-2, and ss-1 has no successor of its kind.
+	gone.GetHttp().SigningSecrets = []*outboundv1.SigningSecret{{Id: "ss-1", ExpireTime: timestamppb.New(now.Add(-time.Hour))},
+		{Id: "ss-2", Kind: outboundv1.SigningSecret_ED25519, ExpireTime: timestamppb.New(now.Add(time.Hour))},
+		{Id: "ss-3", Kind: outboundv1.SigningSecret_ED25519}}
 	relay := &outboundv1.SmtpSettings{Host: "mail.example.com", FromAddress: "o@example.com",
 		CaCertificatePem: certificate(t, "Relay Root", now.Add(90*24*time.Hour))}
 	h := newFixtureWith(t, history.EmbeddedAlways, relay, soon, client, gone)

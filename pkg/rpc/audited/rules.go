@@ -40,12 +40,13 @@ func configuration() map[string]Rule {
 		appliance = "appliances/{appliance.id|id}"
 	)
 	return map[string]Rule{
-		v1.RecipientService_CreateRecipient_FullMethodName: {Action: "recipient.create", Object: recipient},
-		v1.RecipientService_UpdateRecipient_FullMethodName: {Action: "recipient.update", Object: recipient},
-		v1.RecipientService_DeleteRecipient_FullMethodName: {Action: "recipient.delete", Object: recipient},
-		v1.RecipientService_PurgeRecipient_FullMethodName:  {Action: "recipient.purge", Object: recipient, Request: true},
-		v1.RecipientService_TestRecipient_FullMethodName:   {Action: "recipient.test", Object: recipient},
-		v1.RecipientService_DoctorRecipient_FullMethodName: {Action: "recipient.doctor", Object: recipient},
+		v1.RecipientService_CreateRecipient_FullMethodName:     {Action: "recipient.create", Object: recipient},
+		v1.RecipientService_UpdateRecipient_FullMethodName:     {Action: "recipient.update", Object: recipient},
+		v1.RecipientService_DeleteRecipient_FullMethodName:     {Action: "recipient.delete", Object: recipient},
+		v1.RecipientService_PurgeRecipient_FullMethodName:      {Action: "recipient.purge", Object: recipient, Request: true},
+		v1.RecipientService_RotateSigningSecret_FullMethodName: {Action: "recipient.rotate-secret", Object: recipient},
+		v1.RecipientService_TestRecipient_FullMethodName:       {Action: "recipient.test", Object: recipient},
+		v1.RecipientService_DoctorRecipient_FullMethodName:     {Action: "recipient.doctor", Object: recipient},
 
 		v1.SettingsService_UpdateSmtpSettings_FullMethodName:  {Action: "smtp.update", Object: "settings/smtp"},
 		v1.SettingsService_SendTestEmail_FullMethodName:       {Action: "smtp.test", Object: "settings/smtp"},

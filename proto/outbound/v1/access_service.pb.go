@@ -323,12 +323,14 @@ type Token struct {
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// Role of the token. Default VIEWER.
 	Role Role_Kind `protobuf:"varint,3,opt,name=role,proto3,enum=outbound.v1.Role_Kind" json:"role,omitempty"`
-	// When it expires. Empty: never.
+	// When it expires. Empty in a request: 90 days from now, unless never_expires is set. Empty in a response: never.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// When it was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Who created it.
-	Creator       string `protobuf:"bytes,6,opt,name=creator,proto3" json:"creator,omitempty"`
+	Creator string `protobuf:"bytes,6,opt,name=creator,proto3" json:"creator,omitempty"`
+	// Whether it never expires. Tokens of earlier releases without an expiry do not set it.
+	NeverExpires  bool `protobuf:"varint,100,opt,name=never_expires,json=neverExpires,proto3" json:"never_expires,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -403,6 +405,13 @@ func (x *Token) GetCreator() string {
 		return x.Creator
 	}
 	return ""
+}
+
+func (x *Token) GetNeverExpires() bool {
+	if x != nil {
+		return x.NeverExpires
+	}
+	return false
 }
 
 // A token as it is stored.
@@ -1341,7 +1350,7 @@ const file_outbound_v1_access_service_proto_rawDesc = "" +
 	"\x04etag\x18\b \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12D\n" +
 	"\rpassword_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\fpasswordTime\x12B\n" +
 	"\ropenid_issuer\x182 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x102\x13^[^\\x00-\\x20\\x7f]*$R\fopenidIssuer\x12D\n" +
-	"\x0eopenid_subject\x183 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xff\x012\x13^[^\\x00-\\x1f\\x7f]*$R\ropenidSubject\"\xb7\x02\n" +
+	"\x0eopenid_subject\x183 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xff\x012\x13^[^\\x00-\\x1f\\x7f]*$R\ropenidSubject\"\xdc\x02\n" +
 	"\x05Token\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02id\x12A\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18d2\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x124\n" +
@@ -1350,7 +1359,8 @@ const file_outbound_v1_access_service_proto_rawDesc = "" +
 	"expireTime\x12@\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12\x1d\n" +
-	"\acreator\x18\x06 \x01(\tB\x03\xe0A\x03R\acreator\"\\\n" +
+	"\acreator\x18\x06 \x01(\tB\x03\xe0A\x03R\acreator\x12#\n" +
+	"\rnever_expires\x18d \x01(\bR\fneverExpires\"\\\n" +
 	"\vStoredToken\x12(\n" +
 	"\x05token\x18\x01 \x01(\v2\x12.outbound.v1.TokenR\x05token\x12#\n" +
 	"\rsecret_sha256\x18\x02 \x01(\fR\fsecretSha256\"X\n" +

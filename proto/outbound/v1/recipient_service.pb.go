@@ -11,6 +11,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	structpb "google.golang.org/protobuf/types/known/structpb"
@@ -77,7 +78,7 @@ func (x WatchRecipientsRequest_Channel) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WatchRecipientsRequest_Channel.Descriptor instead.
 func (WatchRecipientsRequest_Channel) EnumDescriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{20, 0}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{21, 0}
 }
 
 // Request of ListRecipients.
@@ -1402,6 +1403,89 @@ func (x *MailPreview) GetSource() string {
 	return ""
 }
 
+// Request of RotateSigningSecret.
+type RotateSigningSecretRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The recipient's id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// How long the old secret signs on, at most 90 d. Default 24 h; 0 ends it at once.
+	Overlap *durationpb.Duration `protobuf:"bytes,2,opt,name=overlap,proto3" json:"overlap,omitempty"`
+	// Kind of the new secret. It replaces the secrets of that kind, or all if there are none of it. Default: the kind of the
+	// recipient's secrets.
+	Kind SigningSecret_Kind `protobuf:"varint,3,opt,name=kind,proto3,enum=outbound.v1.SigningSecret_Kind" json:"kind,omitempty"`
+	// The new secret, see SigningSecret.secret. Empty: one is generated.
+	Secret string `protobuf:"bytes,4,opt,name=secret,proto3" json:"secret,omitempty"`
+	// If set, the call fails unless the recipient has this etag.
+	Etag          string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateSigningSecretRequest) Reset() {
+	*x = RotateSigningSecretRequest{}
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateSigningSecretRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateSigningSecretRequest) ProtoMessage() {}
+
+func (x *RotateSigningSecretRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateSigningSecretRequest.ProtoReflect.Descriptor instead.
+func (*RotateSigningSecretRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *RotateSigningSecretRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RotateSigningSecretRequest) GetOverlap() *durationpb.Duration {
+	if x != nil {
+		return x.Overlap
+	}
+	return nil
+}
+
+func (x *RotateSigningSecretRequest) GetKind() SigningSecret_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return SigningSecret_KIND_UNSPECIFIED
+}
+
+func (x *RotateSigningSecretRequest) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *RotateSigningSecretRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
 // Which recipients to watch.
 type WatchRecipientsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1415,7 +1499,7 @@ type WatchRecipientsRequest struct {
 
 func (x *WatchRecipientsRequest) Reset() {
 	*x = WatchRecipientsRequest{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[20]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1427,7 +1511,7 @@ func (x *WatchRecipientsRequest) String() string {
 func (*WatchRecipientsRequest) ProtoMessage() {}
 
 func (x *WatchRecipientsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[20]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1440,7 +1524,7 @@ func (x *WatchRecipientsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRecipientsRequest.ProtoReflect.Descriptor instead.
 func (*WatchRecipientsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{20}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WatchRecipientsRequest) GetChannel() WatchRecipientsRequest_Channel {
@@ -1475,7 +1559,7 @@ type WatchRecipientsResponse struct {
 
 func (x *WatchRecipientsResponse) Reset() {
 	*x = WatchRecipientsResponse{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[21]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1487,7 +1571,7 @@ func (x *WatchRecipientsResponse) String() string {
 func (*WatchRecipientsResponse) ProtoMessage() {}
 
 func (x *WatchRecipientsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[21]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1500,7 +1584,7 @@ func (x *WatchRecipientsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRecipientsResponse.ProtoReflect.Descriptor instead.
 func (*WatchRecipientsResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{21}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *WatchRecipientsResponse) GetChange() isWatchRecipientsResponse_Change {
@@ -1591,7 +1675,7 @@ type Bookmark struct {
 
 func (x *Bookmark) Reset() {
 	*x = Bookmark{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[22]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1603,7 +1687,7 @@ func (x *Bookmark) String() string {
 func (*Bookmark) ProtoMessage() {}
 
 func (x *Bookmark) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[22]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1616,7 +1700,7 @@ func (x *Bookmark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bookmark.ProtoReflect.Descriptor instead.
 func (*Bookmark) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{22}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Bookmark) GetCompleteThrough() uint64 {
@@ -1635,7 +1719,7 @@ type RequestBookmarkRequest struct {
 
 func (x *RequestBookmarkRequest) Reset() {
 	*x = RequestBookmarkRequest{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[23]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1647,7 +1731,7 @@ func (x *RequestBookmarkRequest) String() string {
 func (*RequestBookmarkRequest) ProtoMessage() {}
 
 func (x *RequestBookmarkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[23]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1660,7 +1744,7 @@ func (x *RequestBookmarkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestBookmarkRequest.ProtoReflect.Descriptor instead.
 func (*RequestBookmarkRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{23}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{24}
 }
 
 // Response of RequestBookmark.
@@ -1672,7 +1756,7 @@ type RequestBookmarkResponse struct {
 
 func (x *RequestBookmarkResponse) Reset() {
 	*x = RequestBookmarkResponse{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[24]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1684,7 +1768,7 @@ func (x *RequestBookmarkResponse) String() string {
 func (*RequestBookmarkResponse) ProtoMessage() {}
 
 func (x *RequestBookmarkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[24]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1697,7 +1781,7 @@ func (x *RequestBookmarkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestBookmarkResponse.ProtoReflect.Descriptor instead.
 func (*RequestBookmarkResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{24}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{25}
 }
 
 // A stored recipient: the public part, and what only the services need.
@@ -1726,7 +1810,7 @@ type StoredRecipient struct {
 
 func (x *StoredRecipient) Reset() {
 	*x = StoredRecipient{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[25]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1738,7 +1822,7 @@ func (x *StoredRecipient) String() string {
 func (*StoredRecipient) ProtoMessage() {}
 
 func (x *StoredRecipient) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[25]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1751,7 +1835,7 @@ func (x *StoredRecipient) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredRecipient.ProtoReflect.Descriptor instead.
 func (*StoredRecipient) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{25}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *StoredRecipient) GetRecipient() *Recipient {
@@ -1823,7 +1907,7 @@ type DisabledWindow struct {
 
 func (x *DisabledWindow) Reset() {
 	*x = DisabledWindow{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[26]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1835,7 +1919,7 @@ func (x *DisabledWindow) String() string {
 func (*DisabledWindow) ProtoMessage() {}
 
 func (x *DisabledWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[26]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1848,7 +1932,7 @@ func (x *DisabledWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisabledWindow.ProtoReflect.Descriptor instead.
 func (*DisabledWindow) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{26}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DisabledWindow) GetStartTime() *timestamppb.Timestamp {
@@ -1882,7 +1966,7 @@ type TestFilterResponse_Result struct {
 
 func (x *TestFilterResponse_Result) Reset() {
 	*x = TestFilterResponse_Result{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[27]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1894,7 +1978,7 @@ func (x *TestFilterResponse_Result) String() string {
 func (*TestFilterResponse_Result) ProtoMessage() {}
 
 func (x *TestFilterResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[27]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1942,7 +2026,7 @@ var File_outbound_v1_recipient_service_proto protoreflect.FileDescriptor
 
 const file_outbound_v1_recipient_service_proto_rawDesc = "" +
 	"\n" +
-	"#outbound/v1/recipient_service.proto\x12\voutbound.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1boutbound/v1/recipient.proto\"i\n" +
+	"#outbound/v1/recipient_service.proto\x12\voutbound.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1boutbound/v1/recipient.proto\"i\n" +
 	"\x15ListRecipientsRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
@@ -2051,7 +2135,14 @@ const file_outbound_v1_recipient_service_proto_rawDesc = "" +
 	"\x04text\x18\x04 \x01(\tR\x04text\x12\x12\n" +
 	"\x04html\x18\x05 \x01(\tR\x04html\x12-\n" +
 	"\aheaders\x18\x06 \x03(\v2\x13.outbound.v1.HeaderR\aheaders\x12\x16\n" +
-	"\x06source\x18\a \x01(\tR\x06source\"\xc6\x01\n" +
+	"\x06source\x18\a \x01(\tR\x06source\"\x82\x02\n" +
+	"\x1aRotateSigningSecretRequest\x12\x1a\n" +
+	"\x02id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x10\x01R\x02id\x12D\n" +
+	"\aoverlap\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\xce\xda\x032\x00R\aoverlap\x12=\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x1f.outbound.v1.SigningSecret.KindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12&\n" +
+	"\x06secret\x18\x04 \x01(\tB\x0e\xe0A\x04\xbaH\x05r\x03\x18\x80\x02\x80\x01\x01R\x06secret\x12\x1b\n" +
+	"\x04etag\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\"\xc6\x01\n" +
 	"\x16WatchRecipientsRequest\x12E\n" +
 	"\achannel\x18\x01 \x01(\x0e2+.outbound.v1.WatchRecipientsRequest.ChannelR\achannel\x12\x1c\n" +
 	"\tbookmarks\x18\x02 \x01(\bR\tbookmarks\"G\n" +
@@ -2084,7 +2175,7 @@ const file_outbound_v1_recipient_service_proto_rawDesc = "" +
 	"\x0eDisabledWindow\x129\n" +
 	"\n" +
 	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
-	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime2\xad\v\n" +
+	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime2\xb3\f\n" +
 	"\x10RecipientService\x12q\n" +
 	"\x0eListRecipients\x12\".outbound.v1.ListRecipientsRequest\x1a#.outbound.v1.ListRecipientsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/recipients\x12e\n" +
 	"\fGetRecipient\x12 .outbound.v1.GetRecipientRequest\x1a\x16.outbound.v1.Recipient\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/recipients/{id}\x12q\n" +
@@ -2096,7 +2187,8 @@ const file_outbound_v1_recipient_service_proto_rawDesc = "" +
 	"\n" +
 	"TestFilter\x12\x1e.outbound.v1.TestFilterRequest\x1a\x1f.outbound.v1.TestFilterResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/recipients:testFilter\x12\xa4\x01\n" +
 	"\x10PreviewRecipient\x12$.outbound.v1.PreviewRecipientRequest\x1a%.outbound.v1.PreviewRecipientResponse\"C\x82\xd3\xe4\x93\x02=:\x01*Z :\x01*\"\x1b/v1/recipients/{id}:preview\"\x16/v1/recipients:preview\x12\x7f\n" +
-	"\x0ePurgeRecipient\x12\".outbound.v1.PurgeRecipientRequest\x1a#.outbound.v1.PurgeRecipientResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/recipients/{id}:purge\x12^\n" +
+	"\x0ePurgeRecipient\x12\".outbound.v1.PurgeRecipientRequest\x1a#.outbound.v1.PurgeRecipientResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/recipients/{id}:purge\x12\x83\x01\n" +
+	"\x13RotateSigningSecret\x12'.outbound.v1.RotateSigningSecretRequest\x1a\x16.outbound.v1.Recipient\"+\x82\xd3\xe4\x93\x02%:\x01*\" /v1/recipients/{id}:rotateSecret\x12^\n" +
 	"\x0fWatchRecipients\x12#.outbound.v1.WatchRecipientsRequest\x1a$.outbound.v1.WatchRecipientsResponse0\x01\x12\\\n" +
 	"\x0fRequestBookmark\x12#.outbound.v1.RequestBookmarkRequest\x1a$.outbound.v1.RequestBookmarkResponseBBZ@github.com/outbound-events/outbound/proto/outbound/v1;outboundv1b\x06proto3"
 
@@ -2113,7 +2205,7 @@ func file_outbound_v1_recipient_service_proto_rawDescGZIP() []byte {
 }
 
 var file_outbound_v1_recipient_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_outbound_v1_recipient_service_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_outbound_v1_recipient_service_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_outbound_v1_recipient_service_proto_goTypes = []any{
 	(WatchRecipientsRequest_Channel)(0), // 0: outbound.v1.WatchRecipientsRequest.Channel
 	(*ListRecipientsRequest)(nil),       // 1: outbound.v1.ListRecipientsRequest
@@ -2136,75 +2228,82 @@ var file_outbound_v1_recipient_service_proto_goTypes = []any{
 	(*Header)(nil),                      // 18: outbound.v1.Header
 	(*HttpPreview)(nil),                 // 19: outbound.v1.HttpPreview
 	(*MailPreview)(nil),                 // 20: outbound.v1.MailPreview
-	(*WatchRecipientsRequest)(nil),      // 21: outbound.v1.WatchRecipientsRequest
-	(*WatchRecipientsResponse)(nil),     // 22: outbound.v1.WatchRecipientsResponse
-	(*Bookmark)(nil),                    // 23: outbound.v1.Bookmark
-	(*RequestBookmarkRequest)(nil),      // 24: outbound.v1.RequestBookmarkRequest
-	(*RequestBookmarkResponse)(nil),     // 25: outbound.v1.RequestBookmarkResponse
-	(*StoredRecipient)(nil),             // 26: outbound.v1.StoredRecipient
-	(*DisabledWindow)(nil),              // 27: outbound.v1.DisabledWindow
-	(*TestFilterResponse_Result)(nil),   // 28: outbound.v1.TestFilterResponse.Result
-	nil,                                 // 29: outbound.v1.StoredRecipient.SealedSecretsEntry
-	(*Recipient)(nil),                   // 30: outbound.v1.Recipient
-	(*fieldmaskpb.FieldMask)(nil),       // 31: google.protobuf.FieldMask
-	(*structpb.Struct)(nil),             // 32: google.protobuf.Struct
-	(*CertificateInfo)(nil),             // 33: outbound.v1.CertificateInfo
-	(*emptypb.Empty)(nil),               // 34: google.protobuf.Empty
-	(*timestamppb.Timestamp)(nil),       // 35: google.protobuf.Timestamp
+	(*RotateSigningSecretRequest)(nil),  // 21: outbound.v1.RotateSigningSecretRequest
+	(*WatchRecipientsRequest)(nil),      // 22: outbound.v1.WatchRecipientsRequest
+	(*WatchRecipientsResponse)(nil),     // 23: outbound.v1.WatchRecipientsResponse
+	(*Bookmark)(nil),                    // 24: outbound.v1.Bookmark
+	(*RequestBookmarkRequest)(nil),      // 25: outbound.v1.RequestBookmarkRequest
+	(*RequestBookmarkResponse)(nil),     // 26: outbound.v1.RequestBookmarkResponse
+	(*StoredRecipient)(nil),             // 27: outbound.v1.StoredRecipient
+	(*DisabledWindow)(nil),              // 28: outbound.v1.DisabledWindow
+	(*TestFilterResponse_Result)(nil),   // 29: outbound.v1.TestFilterResponse.Result
+	nil,                                 // 30: outbound.v1.StoredRecipient.SealedSecretsEntry
+	(*Recipient)(nil),                   // 31: outbound.v1.Recipient
+	(*fieldmaskpb.FieldMask)(nil),       // 32: google.protobuf.FieldMask
+	(*structpb.Struct)(nil),             // 33: google.protobuf.Struct
+	(*CertificateInfo)(nil),             // 34: outbound.v1.CertificateInfo
+	(*durationpb.Duration)(nil),         // 35: google.protobuf.Duration
+	(SigningSecret_Kind)(0),             // 36: outbound.v1.SigningSecret.Kind
+	(*emptypb.Empty)(nil),               // 37: google.protobuf.Empty
+	(*timestamppb.Timestamp)(nil),       // 38: google.protobuf.Timestamp
 }
 var file_outbound_v1_recipient_service_proto_depIdxs = []int32{
-	30, // 0: outbound.v1.ListRecipientsResponse.recipients:type_name -> outbound.v1.Recipient
-	30, // 1: outbound.v1.CreateRecipientRequest.recipient:type_name -> outbound.v1.Recipient
-	30, // 2: outbound.v1.UpdateRecipientRequest.recipient:type_name -> outbound.v1.Recipient
-	31, // 3: outbound.v1.UpdateRecipientRequest.update_mask:type_name -> google.protobuf.FieldMask
-	32, // 4: outbound.v1.TestRecipientRequest.data:type_name -> google.protobuf.Struct
+	31, // 0: outbound.v1.ListRecipientsResponse.recipients:type_name -> outbound.v1.Recipient
+	31, // 1: outbound.v1.CreateRecipientRequest.recipient:type_name -> outbound.v1.Recipient
+	31, // 2: outbound.v1.UpdateRecipientRequest.recipient:type_name -> outbound.v1.Recipient
+	32, // 3: outbound.v1.UpdateRecipientRequest.update_mask:type_name -> google.protobuf.FieldMask
+	33, // 4: outbound.v1.TestRecipientRequest.data:type_name -> google.protobuf.Struct
 	11, // 5: outbound.v1.DoctorRecipientResponse.steps:type_name -> outbound.v1.DoctorStep
-	33, // 6: outbound.v1.DoctorRecipientResponse.presented_chain:type_name -> outbound.v1.CertificateInfo
-	28, // 7: outbound.v1.TestFilterResponse.results:type_name -> outbound.v1.TestFilterResponse.Result
-	30, // 8: outbound.v1.PreviewRecipientRequest.recipient:type_name -> outbound.v1.Recipient
+	34, // 6: outbound.v1.DoctorRecipientResponse.presented_chain:type_name -> outbound.v1.CertificateInfo
+	29, // 7: outbound.v1.TestFilterResponse.results:type_name -> outbound.v1.TestFilterResponse.Result
+	31, // 8: outbound.v1.PreviewRecipientRequest.recipient:type_name -> outbound.v1.Recipient
 	19, // 9: outbound.v1.PreviewRecipientResponse.http:type_name -> outbound.v1.HttpPreview
 	20, // 10: outbound.v1.PreviewRecipientResponse.email:type_name -> outbound.v1.MailPreview
 	18, // 11: outbound.v1.HttpPreview.headers:type_name -> outbound.v1.Header
 	18, // 12: outbound.v1.MailPreview.headers:type_name -> outbound.v1.Header
-	0,  // 13: outbound.v1.WatchRecipientsRequest.channel:type_name -> outbound.v1.WatchRecipientsRequest.Channel
-	26, // 14: outbound.v1.WatchRecipientsResponse.recipient:type_name -> outbound.v1.StoredRecipient
-	34, // 15: outbound.v1.WatchRecipientsResponse.synced:type_name -> google.protobuf.Empty
-	23, // 16: outbound.v1.WatchRecipientsResponse.bookmark:type_name -> outbound.v1.Bookmark
-	30, // 17: outbound.v1.StoredRecipient.recipient:type_name -> outbound.v1.Recipient
-	29, // 18: outbound.v1.StoredRecipient.sealed_secrets:type_name -> outbound.v1.StoredRecipient.SealedSecretsEntry
-	27, // 19: outbound.v1.StoredRecipient.disabled_windows:type_name -> outbound.v1.DisabledWindow
-	35, // 20: outbound.v1.StoredRecipient.backlog_time:type_name -> google.protobuf.Timestamp
-	35, // 21: outbound.v1.DisabledWindow.start_time:type_name -> google.protobuf.Timestamp
-	35, // 22: outbound.v1.DisabledWindow.end_time:type_name -> google.protobuf.Timestamp
-	1,  // 23: outbound.v1.RecipientService.ListRecipients:input_type -> outbound.v1.ListRecipientsRequest
-	3,  // 24: outbound.v1.RecipientService.GetRecipient:input_type -> outbound.v1.GetRecipientRequest
-	4,  // 25: outbound.v1.RecipientService.CreateRecipient:input_type -> outbound.v1.CreateRecipientRequest
-	5,  // 26: outbound.v1.RecipientService.UpdateRecipient:input_type -> outbound.v1.UpdateRecipientRequest
-	6,  // 27: outbound.v1.RecipientService.DeleteRecipient:input_type -> outbound.v1.DeleteRecipientRequest
-	7,  // 28: outbound.v1.RecipientService.TestRecipient:input_type -> outbound.v1.TestRecipientRequest
-	9,  // 29: outbound.v1.RecipientService.DoctorRecipient:input_type -> outbound.v1.DoctorRecipientRequest
-	12, // 30: outbound.v1.RecipientService.TestFilter:input_type -> outbound.v1.TestFilterRequest
-	16, // 31: outbound.v1.RecipientService.PreviewRecipient:input_type -> outbound.v1.PreviewRecipientRequest
-	14, // 32: outbound.v1.RecipientService.PurgeRecipient:input_type -> outbound.v1.PurgeRecipientRequest
-	21, // 33: outbound.v1.RecipientService.WatchRecipients:input_type -> outbound.v1.WatchRecipientsRequest
-	24, // 34: outbound.v1.RecipientService.RequestBookmark:input_type -> outbound.v1.RequestBookmarkRequest
-	2,  // 35: outbound.v1.RecipientService.ListRecipients:output_type -> outbound.v1.ListRecipientsResponse
-	30, // 36: outbound.v1.RecipientService.GetRecipient:output_type -> outbound.v1.Recipient
-	30, // 37: outbound.v1.RecipientService.CreateRecipient:output_type -> outbound.v1.Recipient
-	30, // 38: outbound.v1.RecipientService.UpdateRecipient:output_type -> outbound.v1.Recipient
-	34, // 39: outbound.v1.RecipientService.DeleteRecipient:output_type -> google.protobuf.Empty
-	8,  // 40: outbound.v1.RecipientService.TestRecipient:output_type -> outbound.v1.TestRecipientResponse
-	10, // 41: outbound.v1.RecipientService.DoctorRecipient:output_type -> outbound.v1.DoctorRecipientResponse
-	13, // 42: outbound.v1.RecipientService.TestFilter:output_type -> outbound.v1.TestFilterResponse
-	17, // 43: outbound.v1.RecipientService.PreviewRecipient:output_type -> outbound.v1.PreviewRecipientResponse
-	15, // 44: outbound.v1.RecipientService.PurgeRecipient:output_type -> outbound.v1.PurgeRecipientResponse
-	22, // 45: outbound.v1.RecipientService.WatchRecipients:output_type -> outbound.v1.WatchRecipientsResponse
-	25, // 46: outbound.v1.RecipientService.RequestBookmark:output_type -> outbound.v1.RequestBookmarkResponse
-	35, // [35:47] is the sub-list for method output_type
-	23, // [23:35] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	35, // 13: outbound.v1.RotateSigningSecretRequest.overlap:type_name -> google.protobuf.Duration
+	36, // 14: outbound.v1.RotateSigningSecretRequest.kind:type_name -> outbound.v1.SigningSecret.Kind
+	0,  // 15: outbound.v1.WatchRecipientsRequest.channel:type_name -> outbound.v1.WatchRecipientsRequest.Channel
+	27, // 16: outbound.v1.WatchRecipientsResponse.recipient:type_name -> outbound.v1.StoredRecipient
+	37, // 17: outbound.v1.WatchRecipientsResponse.synced:type_name -> google.protobuf.Empty
+	24, // 18: outbound.v1.WatchRecipientsResponse.bookmark:type_name -> outbound.v1.Bookmark
+	31, // 19: outbound.v1.StoredRecipient.recipient:type_name -> outbound.v1.Recipient
+	30, // 20: outbound.v1.StoredRecipient.sealed_secrets:type_name -> outbound.v1.StoredRecipient.SealedSecretsEntry
+	28, // 21: outbound.v1.StoredRecipient.disabled_windows:type_name -> outbound.v1.DisabledWindow
+	38, // 22: outbound.v1.StoredRecipient.backlog_time:type_name -> google.protobuf.Timestamp
+	38, // 23: outbound.v1.DisabledWindow.start_time:type_name -> google.protobuf.Timestamp
+	38, // 24: outbound.v1.DisabledWindow.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 25: outbound.v1.RecipientService.ListRecipients:input_type -> outbound.v1.ListRecipientsRequest
+	3,  // 26: outbound.v1.RecipientService.GetRecipient:input_type -> outbound.v1.GetRecipientRequest
+	4,  // 27: outbound.v1.RecipientService.CreateRecipient:input_type -> outbound.v1.CreateRecipientRequest
+	5,  // 28: outbound.v1.RecipientService.UpdateRecipient:input_type -> outbound.v1.UpdateRecipientRequest
+	6,  // 29: outbound.v1.RecipientService.DeleteRecipient:input_type -> outbound.v1.DeleteRecipientRequest
+	7,  // 30: outbound.v1.RecipientService.TestRecipient:input_type -> outbound.v1.TestRecipientRequest
+	9,  // 31: outbound.v1.RecipientService.DoctorRecipient:input_type -> outbound.v1.DoctorRecipientRequest
+	12, // 32: outbound.v1.RecipientService.TestFilter:input_type -> outbound.v1.TestFilterRequest
+	16, // 33: outbound.v1.RecipientService.PreviewRecipient:input_type -> outbound.v1.PreviewRecipientRequest
+	14, // 34: outbound.v1.RecipientService.PurgeRecipient:input_type -> outbound.v1.PurgeRecipientRequest
+	21, // 35: outbound.v1.RecipientService.RotateSigningSecret:input_type -> outbound.v1.RotateSigningSecretRequest
+	22, // 36: outbound.v1.RecipientService.WatchRecipients:input_type -> outbound.v1.WatchRecipientsRequest
+	25, // 37: outbound.v1.RecipientService.RequestBookmark:input_type -> outbound.v1.RequestBookmarkRequest
+	2,  // 38: outbound.v1.RecipientService.ListRecipients:output_type -> outbound.v1.ListRecipientsResponse
+	31, // 39: outbound.v1.RecipientService.GetRecipient:output_type -> outbound.v1.Recipient
+	31, // 40: outbound.v1.RecipientService.CreateRecipient:output_type -> outbound.v1.Recipient
+	31, // 41: outbound.v1.RecipientService.UpdateRecipient:output_type -> outbound.v1.Recipient
+	37, // 42: outbound.v1.RecipientService.DeleteRecipient:output_type -> google.protobuf.Empty
+	8,  // 43: outbound.v1.RecipientService.TestRecipient:output_type -> outbound.v1.TestRecipientResponse
+	10, // 44: outbound.v1.RecipientService.DoctorRecipient:output_type -> outbound.v1.DoctorRecipientResponse
+	13, // 45: outbound.v1.RecipientService.TestFilter:output_type -> outbound.v1.TestFilterResponse
+	17, // 46: outbound.v1.RecipientService.PreviewRecipient:output_type -> outbound.v1.PreviewRecipientResponse
+	15, // 47: outbound.v1.RecipientService.PurgeRecipient:output_type -> outbound.v1.PurgeRecipientResponse
+	31, // 48: outbound.v1.RecipientService.RotateSigningSecret:output_type -> outbound.v1.Recipient
+	23, // 49: outbound.v1.RecipientService.WatchRecipients:output_type -> outbound.v1.WatchRecipientsResponse
+	26, // 50: outbound.v1.RecipientService.RequestBookmark:output_type -> outbound.v1.RequestBookmarkResponse
+	38, // [38:51] is the sub-list for method output_type
+	25, // [25:38] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_recipient_service_proto_init() }
@@ -2218,7 +2317,7 @@ func file_outbound_v1_recipient_service_proto_init() {
 		(*PreviewRecipientResponse_Http)(nil),
 		(*PreviewRecipientResponse_Email)(nil),
 	}
-	file_outbound_v1_recipient_service_proto_msgTypes[21].OneofWrappers = []any{
+	file_outbound_v1_recipient_service_proto_msgTypes[22].OneofWrappers = []any{
 		(*WatchRecipientsResponse_Recipient)(nil),
 		(*WatchRecipientsResponse_Removed)(nil),
 		(*WatchRecipientsResponse_Synced)(nil),
@@ -2230,7 +2329,7 @@ func file_outbound_v1_recipient_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_recipient_service_proto_rawDesc), len(file_outbound_v1_recipient_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   29,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -518,6 +518,51 @@ func local_request_RecipientService_PurgeRecipient_0(ctx context.Context, marsha
 	return msg, metadata, err
 }
 
+func request_RecipientService_RotateSigningSecret_0(ctx context.Context, marshaler runtime.Marshaler, client RecipientServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq RotateSigningSecretRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "id")
+	}
+	protoReq.Id, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "id", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.RotateSigningSecret(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_RecipientService_RotateSigningSecret_0(ctx context.Context, marshaler runtime.Marshaler, server RecipientServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq RotateSigningSecretRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "id")
+	}
+	protoReq.Id, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "id", err)
+	}
+	msg, err := server.RotateSigningSecret(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 // RegisterRecipientServiceHandlerServer registers the http handlers for service RecipientService to "mux".
 // UnaryRPC     :call RecipientServiceServer directly.
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
@@ -743,6 +788,26 @@ func RegisterRecipientServiceHandlerServer(ctx context.Context, mux *runtime.Ser
 			return
 		}
 		forward_RecipientService_PurgeRecipient_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_RecipientService_RotateSigningSecret_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/outbound.v1.RecipientService/RotateSigningSecret", runtime.WithHTTPPathPattern("/v1/recipients/{id}:rotateSecret"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_RecipientService_RotateSigningSecret_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_RecipientService_RotateSigningSecret_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 
 	return nil
@@ -971,33 +1036,52 @@ func RegisterRecipientServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 		}
 		forward_RecipientService_PurgeRecipient_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_RecipientService_RotateSigningSecret_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/outbound.v1.RecipientService/RotateSigningSecret", runtime.WithHTTPPathPattern("/v1/recipients/{id}:rotateSecret"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_RecipientService_RotateSigningSecret_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_RecipientService_RotateSigningSecret_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	return nil
 }
 
 var (
-	pattern_RecipientService_ListRecipients_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "recipients"}, ""))
-	pattern_RecipientService_GetRecipient_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "recipients", "id"}, ""))
-	pattern_RecipientService_CreateRecipient_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "recipients"}, ""))
-	pattern_RecipientService_UpdateRecipient_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "recipients", "recipient.id"}, ""))
-	pattern_RecipientService_DeleteRecipient_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "recipients", "id"}, ""))
-	pattern_RecipientService_TestRecipient_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "recipients", "id"}, "test"))
-	pattern_RecipientService_DoctorRecipient_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "recipients", "id"}, "doctor"))
-	pattern_RecipientService_TestFilter_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "recipients"}, "testFilter"))
-	pattern_RecipientService_PreviewRecipient_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "recipients"}, "preview"))
-	pattern_RecipientService_PreviewRecipient_1 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "recipients", "id"}, "preview"))
-	pattern_RecipientService_PurgeRecipient_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "recipients", "id"}, "purge"))
+	pattern_RecipientService_ListRecipients_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "recipients"}, ""))
+	pattern_RecipientService_GetRecipient_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "recipients", "id"}, ""))
+	pattern_RecipientService_CreateRecipient_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "recipients"}, ""))
+	pattern_RecipientService_UpdateRecipient_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "recipients", "recipient.id"}, ""))
+	pattern_RecipientService_DeleteRecipient_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "recipients", "id"}, ""))
+	pattern_RecipientService_TestRecipient_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "recipients", "id"}, "test"))
+	pattern_RecipientService_DoctorRecipient_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "recipients", "id"}, "doctor"))
+	pattern_RecipientService_TestFilter_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "recipients"}, "testFilter"))
+	pattern_RecipientService_PreviewRecipient_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "recipients"}, "preview"))
+	pattern_RecipientService_PreviewRecipient_1    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "recipients", "id"}, "preview"))
+	pattern_RecipientService_PurgeRecipient_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "recipients", "id"}, "purge"))
+	pattern_RecipientService_RotateSigningSecret_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "recipients", "id"}, "rotateSecret"))
 )
 
 var (
-	forward_RecipientService_ListRecipients_0   = runtime.ForwardResponseMessage
-	forward_RecipientService_GetRecipient_0     = runtime.ForwardResponseMessage
-	forward_RecipientService_CreateRecipient_0  = runtime.ForwardResponseMessage
-	forward_RecipientService_UpdateRecipient_0  = runtime.ForwardResponseMessage
-	forward_RecipientService_DeleteRecipient_0  = runtime.ForwardResponseMessage
-	forward_RecipientService_TestRecipient_0    = runtime.ForwardResponseMessage
-	forward_RecipientService_DoctorRecipient_0  = runtime.ForwardResponseMessage
-	forward_RecipientService_TestFilter_0       = runtime.ForwardResponseMessage
-	forward_RecipientService_PreviewRecipient_0 = runtime.ForwardResponseMessage
-	forward_RecipientService_PreviewRecipient_1 = runtime.ForwardResponseMessage
-	forward_RecipientService_PurgeRecipient_0   = runtime.ForwardResponseMessage
+	forward_RecipientService_ListRecipients_0      = runtime.ForwardResponseMessage
+	forward_RecipientService_GetRecipient_0        = runtime.ForwardResponseMessage
+	forward_RecipientService_CreateRecipient_0     = runtime.ForwardResponseMessage
+	forward_RecipientService_UpdateRecipient_0     = runtime.ForwardResponseMessage
+	forward_RecipientService_DeleteRecipient_0     = runtime.ForwardResponseMessage
+	forward_RecipientService_TestRecipient_0       = runtime.ForwardResponseMessage
+	forward_RecipientService_DoctorRecipient_0     = runtime.ForwardResponseMessage
+	forward_RecipientService_TestFilter_0          = runtime.ForwardResponseMessage
+	forward_RecipientService_PreviewRecipient_0    = runtime.ForwardResponseMessage
+	forward_RecipientService_PreviewRecipient_1    = runtime.ForwardResponseMessage
+	forward_RecipientService_PurgeRecipient_0      = runtime.ForwardResponseMessage
+	forward_RecipientService_RotateSigningSecret_0 = runtime.ForwardResponseMessage
 )

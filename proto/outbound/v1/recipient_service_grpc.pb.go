@@ -20,18 +20,19 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	RecipientService_ListRecipients_FullMethodName   = "/outbound.v1.RecipientService/ListRecipients"
-	RecipientService_GetRecipient_FullMethodName     = "/outbound.v1.RecipientService/GetRecipient"
-	RecipientService_CreateRecipient_FullMethodName  = "/outbound.v1.RecipientService/CreateRecipient"
-	RecipientService_UpdateRecipient_FullMethodName  = "/outbound.v1.RecipientService/UpdateRecipient"
-	RecipientService_DeleteRecipient_FullMethodName  = "/outbound.v1.RecipientService/DeleteRecipient"
-	RecipientService_TestRecipient_FullMethodName    = "/outbound.v1.RecipientService/TestRecipient"
-	RecipientService_DoctorRecipient_FullMethodName  = "/outbound.v1.RecipientService/DoctorRecipient"
-	RecipientService_TestFilter_FullMethodName       = "/outbound.v1.RecipientService/TestFilter"
-	RecipientService_PreviewRecipient_FullMethodName = "/outbound.v1.RecipientService/PreviewRecipient"
-	RecipientService_PurgeRecipient_FullMethodName   = "/outbound.v1.RecipientService/PurgeRecipient"
-	RecipientService_WatchRecipients_FullMethodName  = "/outbound.v1.RecipientService/WatchRecipients"
-	RecipientService_RequestBookmark_FullMethodName  = "/outbound.v1.RecipientService/RequestBookmark"
+	RecipientService_ListRecipients_FullMethodName      = "/outbound.v1.RecipientService/ListRecipients"
+	RecipientService_GetRecipient_FullMethodName        = "/outbound.v1.RecipientService/GetRecipient"
+	RecipientService_CreateRecipient_FullMethodName     = "/outbound.v1.RecipientService/CreateRecipient"
+	RecipientService_UpdateRecipient_FullMethodName     = "/outbound.v1.RecipientService/UpdateRecipient"
+	RecipientService_DeleteRecipient_FullMethodName     = "/outbound.v1.RecipientService/DeleteRecipient"
+	RecipientService_TestRecipient_FullMethodName       = "/outbound.v1.RecipientService/TestRecipient"
+	RecipientService_DoctorRecipient_FullMethodName     = "/outbound.v1.RecipientService/DoctorRecipient"
+	RecipientService_TestFilter_FullMethodName          = "/outbound.v1.RecipientService/TestFilter"
+	RecipientService_PreviewRecipient_FullMethodName    = "/outbound.v1.RecipientService/PreviewRecipient"
+	RecipientService_PurgeRecipient_FullMethodName      = "/outbound.v1.RecipientService/PurgeRecipient"
+	RecipientService_RotateSigningSecret_FullMethodName = "/outbound.v1.RecipientService/RotateSigningSecret"
+	RecipientService_WatchRecipients_FullMethodName     = "/outbound.v1.RecipientService/WatchRecipients"
+	RecipientService_RequestBookmark_FullMethodName     = "/outbound.v1.RecipientService/RequestBookmark"
 )
 
 // RecipientServiceClient is the client API for RecipientService service.
@@ -65,6 +66,10 @@ type RecipientServiceClient interface {
 	PreviewRecipient(ctx context.Context, in *PreviewRecipientRequest, opts ...grpc.CallOption) (*PreviewRecipientResponse, error)
 	// Purges a recipient's queue. The senders record pending deliveries as CANCELLED shortly after the response.
 	PurgeRecipient(ctx context.Context, in *PurgeRecipientRequest, opts ...grpc.CallOption) (*PurgeRecipientResponse, error)
+	// Replaces the secret that signs requests by a new one, with an overlap in which both sign (Standard Webhooks), so that
+	// the receiver can switch. The old secret ends by itself. Only this response contains a generated secret.
+	// FAILED_PRECONDITION for a recipient that does not sign.
+	RotateSigningSecret(ctx context.Context, in *RotateSigningSecretRequest, opts ...grpc.CallOption) (*Recipient, error)
 	// Streams all recipients, then each change, to the senders, including sealed secrets and facts about the queue. Only for
 	// services.
 	WatchRecipients(ctx context.Context, in *WatchRecipientsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchRecipientsResponse], error)
@@ -180,6 +185,16 @@ func (c *recipientServiceClient) PurgeRecipient(ctx context.Context, in *PurgeRe
 	return out, nil
 }
 
+func (c *recipientServiceClient) RotateSigningSecret(ctx context.Context, in *RotateSigningSecretRequest, opts ...grpc.CallOption) (*Recipient, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Recipient)
+	err := c.cc.Invoke(ctx, RecipientService_RotateSigningSecret_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *recipientServiceClient) WatchRecipients(ctx context.Context, in *WatchRecipientsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchRecipientsResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &RecipientService_ServiceDesc.Streams[0], RecipientService_WatchRecipients_FullMethodName, cOpts...)
@@ -240,6 +255,10 @@ type RecipientServiceServer interface {
 	PreviewRecipient(context.Context, *PreviewRecipientRequest) (*PreviewRecipientResponse, error)
 	// Purges a recipient's queue. The senders record pending deliveries as CANCELLED shortly after the response.
 	PurgeRecipient(context.Context, *PurgeRecipientRequest) (*PurgeRecipientResponse, error)
+	// Replaces the secret that signs requests by a new one, with an overlap in which both sign (Standard Webhooks), so that
+	// the receiver can switch. The old secret ends by itself. Only this response contains a generated secret.
+	// FAILED_PRECONDITION for a recipient that does not sign.
+	RotateSigningSecret(context.Context, *RotateSigningSecretRequest) (*Recipient, error)
 	// Streams all recipients, then each change, to the senders, including sealed secrets and facts about the queue. Only for
 	// services.
 	WatchRecipients(*WatchRecipientsRequest, grpc.ServerStreamingServer[WatchRecipientsResponse]) error
@@ -284,6 +303,9 @@ func (UnimplementedRecipientServiceServer) PreviewRecipient(context.Context, *Pr
 }
 func (UnimplementedRecipientServiceServer) PurgeRecipient(context.Context, *PurgeRecipientRequest) (*PurgeRecipientResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PurgeRecipient not implemented")
+}
+func (UnimplementedRecipientServiceServer) RotateSigningSecret(context.Context, *RotateSigningSecretRequest) (*Recipient, error) {
+	return nil, status.Error(codes.Unimplemented, "method RotateSigningSecret not implemented")
 }
 func (UnimplementedRecipientServiceServer) WatchRecipients(*WatchRecipientsRequest, grpc.ServerStreamingServer[WatchRecipientsResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchRecipients not implemented")
@@ -492,6 +514,24 @@ func _RecipientService_PurgeRecipient_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RecipientService_RotateSigningSecret_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RotateSigningSecretRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecipientServiceServer).RotateSigningSecret(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecipientService_RotateSigningSecret_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecipientServiceServer).RotateSigningSecret(ctx, req.(*RotateSigningSecretRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RecipientService_WatchRecipients_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchRecipientsRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -567,6 +607,10 @@ var RecipientService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PurgeRecipient",
 			Handler:    _RecipientService_PurgeRecipient_Handler,
+		},
+		{
+			MethodName: "RotateSigningSecret",
+			Handler:    _RecipientService_RotateSigningSecret_Handler,
 		},
 		{
 			MethodName: "RequestBookmark",

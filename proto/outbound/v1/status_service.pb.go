@@ -467,7 +467,7 @@ func (x *ServiceStatus) GetStartTime() *timestamppb.Timestamp {
 // A certificate, secret or token that expires.
 type Expiry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kind: `ca_certificate`, `client_certificate`, `signing_secret`, `api_token`.
+	// Kind: `ca_certificate`, `client_certificate`, `signing_secret`, `api_token`, `appliance_token`.
 	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Resource that it belongs to: `recipients/<id>`, `settings/smtp`, `tokens/<id>`.
 	Resource string `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`

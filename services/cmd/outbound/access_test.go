@@ -34,8 +34,8 @@ func TestUsersAndTokensByTheCommandLine(t *testing.T) {
 		{[]string{"users", "update", "olga"}, 2, "nothing to change"},
 		{[]string{"users", "update", "nobody", "--role", "admin"}, 3, "does not exist"},
 		{[]string{"users", "update", "ada", "--role", "viewer"}, 1, "last admin"},
-		{[]string{"users", "delete", "ada"}, 1, "last admin"},
-		{[]string{"tokens", "delete", "nothing"}, 3, "does not exist"},
+		{[]string{"users", "delete", "ada", "--yes"}, 1, "last admin"},
+		{[]string{"tokens", "delete", "nothing", "--yes"}, 3, "does not exist"},
 		{[]string{"tokens", "create", "CI", "--expires-in", "-1h"}, 1, "has passed"},
 	} {
 		code, out, errors := h.run("", x.args...)
@@ -47,7 +47,7 @@ func TestUsersAndTokensByTheCommandLine(t *testing.T) {
 	if out := h.must("users", "list"); !strings.Contains(out, "olga  Olga          operator  no") || strings.Contains(out, "argon") {
 		t.Errorf("users are\n%s", out)
 	}
-	h.must("users", "delete", "olga")
+	h.must("users", "delete", "olga", "--yes")
 
 	var made struct {
 		Token  struct{ ID string }
@@ -67,7 +67,7 @@ func TestUsersAndTokensByTheCommandLine(t *testing.T) {
 		t.Errorf("a viewer's token lists users: %d %s", code, errors)
 	}
 	h.env["OUTBOUND_TOKEN"] = admin
-	h.must("tokens", "delete", made.Token.ID)
+	h.must("tokens", "delete", made.Token.ID, "--yes")
 	h.env["OUTBOUND_TOKEN"] = made.Secret
 	h.until(func(code int, _ string) bool { return code != 0 }, "whoami")
 }

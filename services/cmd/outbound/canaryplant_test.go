@@ -56,6 +56,10 @@ func (p *planter) plant() {
 	if n := len(p.planted["outbound.v1.SigningSecret.secret"]); n != 3 {
 		p.t.Errorf("%d signing secrets are known, want the one that was set and two that were made: %s", n, made)
 	}
+	rotated := base64.StdEncoding.EncodeToString([]byte("a-rotated-key-of-32-bytes-canary"))
+	p.remember("outbound.v1.RotateSigningSecretRequest.secret", rotated)
+	p.rest(http.MethodPost, "/v1/recipients/"+get[struct{ ID string }](p.t, made).ID+":rotateSecret",
+		fmt.Sprintf(`{"kind":"HMAC_SHA256","secret":"whsec_%s"}`, rotated))
 	p.relay()
 	p.people()
 }

@@ -167,9 +167,13 @@ func TestExitCodesTellWhatHappened(t *testing.T) {
 		says string
 		args []string
 	}{
-		{1, "http.url: ", []string{"recipients", "create", "--name", "x", "--url", "nonsense", "--event", "nope"}},
-		{1, "eventTypes[0]: ", []string{"recipients", "create", "--name", "x", "--url", "nonsense", "--event", "nope"}},
+		{1, "--url: ", []string{"recipients", "create", "--name", "x", "--url", "nonsense", "--event", "nope"}},
+		{1, "--event: ", []string{"recipients", "create", "--name", "x", "--url", "nonsense", "--event", "nope"}},
 		{2, `unknown command "lsit" for "outbound recipients", did you mean "list"`, []string{"recipients", "lsit"}},
+		{1, "http.url: ", []string{"recipients", "create", "-f", h.write("url.yaml", "{displayName: x, http: {url: nonsense}}")}},
+		{2, "did you mean --recipient", []string{"status", "--recipent", "crm"}},
+		{3, `did you mean "crm"`, []string{"recipients", "get", "cmr"}},
+		{2, "calls no server", []string{"version", "--url", "http://x"}},
 		{2, "needs RECIPIENT", []string{"recipients", "get"}},
 		{2, "unknown flag: --nope", []string{"status", "--nope"}},
 		{2, "table, json or yaml", []string{"status", "-o", "xml"}},

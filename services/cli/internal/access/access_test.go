@@ -67,10 +67,10 @@ func TestCommandsCallTheServer(t *testing.T) {
 			`{"name":"olga","role":"VIEWER","password":"typed"}`},
 		"user-unlink.txt": {"users update olga --unlink", "/v1/users/olga?updateMask=openidIssuer%2CopenidSubject",
 			`{"name":"olga","role":"VIEWER"}`},
-		"user-delete.txt":  {"users delete olga", "/v1/users/olga", ""},
+		"user-delete.txt":  {"users delete olga --yes", "/v1/users/olga", ""},
 		"tokens.txt":       {"tokens list", "/v1/tokens", ""},
 		"token-create.txt": {"tokens create CI --role Operator", "/v1/tokens", `{"displayName":"CI","role":"OPERATOR"}`},
-		"token-delete.txt": {"tokens delete t/", "/v1/tokens/t%2F", ""},
+		"token-delete.txt": {"tokens delete t/ --yes", "/v1/tokens/t%2F", ""},
 	} {
 		s := clitest.Serve(t, answers)
 		s.In = "typed\n"
@@ -130,8 +130,8 @@ func TestARefusalEndsACommand(t *testing.T) {
 	for path, line := range map[string]string{
 		"GET /v1/self": "whoami", "GET /v1/users": "users list", "POST /v1/users": "users create olga --no-password",
 		"PATCH /v1/users/olga":  "users update olga --role admin",
-		"DELETE /v1/users/olga": "users delete olga", "GET /v1/tokens": "tokens list", "POST /v1/tokens": "tokens create CI",
-		"DELETE /v1/tokens/t-1": "tokens delete t-1",
+		"DELETE /v1/users/olga": "users delete olga --yes", "GET /v1/tokens": "tokens list", "POST /v1/tokens": "tokens create CI",
+		"DELETE /v1/tokens/t-1": "tokens delete t-1 --yes",
 	} {
 		s := clitest.Serve(t, map[string]clitest.Answer{path: refused})
 		args := strings.Fields(line)

@@ -12,6 +12,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/cli/internal/client"
 	"github.com/outbound-events/outbound/services/cli/internal/command"
+	"github.com/outbound-events/outbound/services/cli/internal/exit"
 	"github.com/outbound-events/outbound/services/cli/internal/output"
 )
 
@@ -32,7 +33,7 @@ func tokensList(env *command.Env) *cobra.Command {
 				t := &output.Table{Head: []string{"ID", "NAME", "ROLE", "CREATED", "CREATED BY", "EXPIRES"}}
 				for _, x := range all.GetTokens() {
 					t.Add(x.GetId(), x.GetDisplayName(), roleWord(x.GetRole()), output.Clock(x.GetCreateTime()), output.Dash(x.GetCreator()),
-						output.Clock(x.GetExpireTime()))
+						expires(x))
 				}
 				return t
 			})
@@ -43,15 +44,19 @@ func tokensList(env *command.Env) *cobra.Command {
 func tokensCreate(env *command.Env) *cobra.Command {
 	var role string
 	var ends time.Duration
+	var never bool
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Create an API token; its secret is shown only once", Args: command.Arguments("NAME"),
-		Example: "  outbound tokens create CI --role operator --expires-in 2160h",
+		Example: "  outbound tokens create CI --role operator --expires-in 30d\n  outbound tokens create exporter --never-expires",
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
 			kind, err := roleOf(role)
 			if err != nil {
 				return err
 			}
-			t := &outboundv1.Token{DisplayName: args[0], Role: kind}
+			if never && ends != 0 {
+				return exit.Usagef("--never-expires and --expires-in exclude each other")
+			}
+			t := &outboundv1.Token{DisplayName: args[0], Role: kind, NeverExpires: never}
 			if ends != 0 {
 				t.ExpireTime = timestamppb.New(time.Now().Add(ends))
 			}
@@ -63,7 +68,7 @@ func tokensCreate(env *command.Env) *cobra.Command {
 				return &output.Table{Rows: [][]string{
 					{"id", made.GetToken().GetId()},
 					{"role", roleWord(made.GetToken().GetRole())},
-					{"expires", output.Clock(made.GetToken().GetExpireTime())},
+					{"expires", expires(made.GetToken())},
 					{"secret", made.GetSecret()},
 					{"The secret is shown only once. Send it as Authorization: Bearer, or set OUTBOUND_TOKEN."},
 				}}
@@ -71,19 +76,34 @@ func tokensCreate(env *command.Env) *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringVar(&role, "role", "viewer", "role: viewer, operator or admin")
-	cmd.Flags().DurationVar(&ends, "expires-in", 0, "time until the token expires, e.g. 2160h for 90 days (default: never)")
+	command.NameFields(cmd, map[string]string{"role": "role", "expireTime": "expires-in", "neverExpires": "never-expires"})
+	command.DurationVar(cmd.Flags(), &ends, "expires-in", "time until the token expires, e.g. 24h or 30d (default 90d)")
+	cmd.Flags().BoolVar(&never, "never-expires", false, "create a token that is valid until it is deleted")
 	return cmd
 }
 
-func tokensDelete(env *command.Env) *cobra.Command {
-	return &cobra.Command{
-		Use: "delete ID", Short: "Revoke an API token immediately", Args: command.Arguments("ID"), Example: "  outbound tokens delete k3m9x2p7qa",
-		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
-			if err := c.Call(ctx, http.MethodDelete, "/v1/tokens/"+url.PathEscape(args[0]), nil, nil); err != nil {
-				return err
-			}
-			env.Say("deleted token %s", args[0])
-			return nil
-		}),
+// expires is when a token expires.
+func expires(t *outboundv1.Token) string {
+	if t.GetExpireTime() == nil {
+		return "never"
 	}
+	return output.Clock(t.GetExpireTime())
+}
+
+func tokensDelete(env *command.Env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "delete ID", Short: "Revoke an API token immediately", Args: command.Arguments("ID"), Example: "  outbound tokens delete k3m9x2p7qa",
+	}
+	command.YesFlag(cmd)
+	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, args []string) error {
+		if err := env.Confirm(cmd, "Revoke token "+args[0]+"? Programs that use it lose access."); err != nil {
+			return err
+		}
+		if err := c.Call(ctx, http.MethodDelete, "/v1/tokens/"+url.PathEscape(args[0]), nil, nil); err != nil {
+			return err
+		}
+		env.Say("deleted token %s", args[0])
+		return nil
+	})
+	return cmd
 }

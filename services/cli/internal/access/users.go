@@ -179,15 +179,20 @@ func usersUpdate(env *command.Env) *cobra.Command {
 }
 
 func usersDelete(env *command.Env) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "delete NAME", Short: "Delete a user and end their sessions", Args: command.Arguments("NAME"),
 		Example: "  outbound users delete olga",
-		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
-			if err := c.Call(ctx, http.MethodDelete, userPath(args[0]), nil, nil); err != nil {
-				return err
-			}
-			env.Say("deleted user %s", args[0])
-			return nil
-		}),
 	}
+	command.YesFlag(cmd)
+	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, args []string) error {
+		if err := env.Confirm(cmd, "Delete user "+args[0]+" and end their sessions?"); err != nil {
+			return err
+		}
+		if err := c.Call(ctx, http.MethodDelete, userPath(args[0]), nil, nil); err != nil {
+			return err
+		}
+		env.Say("deleted user %s", args[0])
+		return nil
+	})
+	return cmd
 }

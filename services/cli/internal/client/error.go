@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -96,6 +97,18 @@ func refusal(httpStatus int, body []byte) error {
 		e.message += ": check --token-file, --data or OUTBOUND_TOKEN"
 	}
 	return e
+}
+
+// NameFields names the fields otherwise, e.g. by their flags.
+func (e *APIError) NameFields(name func(string) string) {
+	for i := range e.violations {
+		e.violations[i].Field = name(e.violations[i].Field)
+	}
+}
+
+// Names reports whether a field is at fault.
+func (e *APIError) Names(field string) bool {
+	return slices.ContainsFunc(e.violations, func(v Violation) bool { return v.Field == field })
 }
 
 // Lines are the faults of the fields of a request, a line each.

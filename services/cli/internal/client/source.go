@@ -23,14 +23,22 @@ type Source struct {
 	URL, TokenFile, Data string
 	// CAFile and CAFingerprint are the flags --ca-file and --ca-fingerprint.
 	CAFile, CAFingerprint string
+	// Context is the flag --context.
+	Context string
 	// Files reads token files and the environment.
 	Files *input.Reader
 	// Version is sent as User-Agent.
 	Version string
+	// stored is the token that a context stores.
+	stored string
 }
 
-// Connect makes a client from flags, the data folder and the environment, in this order.
+// Connect makes a client from flags, the data folder, the environment and the current context, in this order.
 func (s *Source) Connect() (*Client, error) {
+	s, err := s.settled()
+	if err != nil {
+		return nil, err
+	}
 	base, err := s.address()
 	if err != nil {
 		return nil, err
@@ -44,6 +52,23 @@ func (s *Source) Connect() (*Client, error) {
 		return nil, err
 	}
 	return New(base, token, s.Version, secure), nil
+}
+
+// Arguments are the flags of the source, behind a blank each, as another command takes them. Values are quoted for a shell.
+func (s *Source) Arguments() string {
+	var b strings.Builder
+	for _, f := range [][2]string{{"context", s.Context}, {"url", s.URL}, {"token-file", s.TokenFile}, {"data", s.Data}, {"ca-file", s.CAFile},
+		{"ca-fingerprint", s.CAFingerprint}} {
+		if f[1] == "" {
+			continue
+		}
+		value := f[1]
+		if strings.ContainsAny(value, " '\"$&;|<>()*?`\\") {
+			value = "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
+		}
+		b.WriteString(" --" + f[0] + " " + value)
+	}
+	return b.String()
 }
 
 func (s *Source) address() (string, error) {
@@ -61,6 +86,16 @@ func (s *Source) address() (string, error) {
 	if from == "" {
 		from = DefaultURL
 	}
+	return checkedAddress(from)
+}
+
+// CheckAddress refuses what is no address of a server.
+func CheckAddress(from string) error {
+	_, err := checkedAddress(from)
+	return err
+}
+
+func checkedAddress(from string) (string, error) {
 	if !strings.Contains(from, "://") {
 		from = "http://" + from
 	}
@@ -79,10 +114,13 @@ func (s *Source) token() (string, error) {
 	if file != "" {
 		return s.Files.ReadSecret(file)
 	}
+	if s.stored != "" {
+		return s.stored, nil
+	}
 	if t := strings.TrimSpace(s.Files.Getenv("OUTBOUND_TOKEN")); t != "" {
 		return t, nil
 	}
-	return "", exit.Usagef("no token: use --data DIR, --token-file FILE or OUTBOUND_TOKEN")
+	return "", exit.Usagef("no token: use --data DIR, --token-file FILE or OUTBOUND_TOKEN, or add a context (outbound context add)")
 }
 
 // Endpoints is what `outbound run` writes into its data folder once it is ready.

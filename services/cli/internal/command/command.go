@@ -16,6 +16,11 @@ func Group(use, short string, commands ...*cobra.Command) *cobra.Command {
 		Use: use, Short: short, Args: NoSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	for _, inner := range commands {
+		if inner.Name() == "list" {
+			inner.Aliases = append(inner.Aliases, "ls")
+		}
+	}
 	c.AddCommand(commands...)
 	return c
 }
@@ -26,10 +31,14 @@ func NoSuchCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	hint := ""
-	// How many letters may differ: as many as cobra allows on its own.
-	cmd.SuggestionsMinimumDistance = 2
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = fmt.Sprintf(", did you mean %q", near[0])
+	var known []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			known = append(known, c.Name())
+		}
+	}
+	if near, ok := nearest(args[0], known); ok {
+		hint = fmt.Sprintf(", did you mean %q", near)
 	}
 	return exit.Usagef("unknown command %q for %q%s: see %q", args[0], cmd.CommandPath(), hint, cmd.CommandPath()+" --help")
 }
@@ -56,6 +65,6 @@ func (env *Env) With(run func(context.Context, *client.Client, []string) error) 
 			return err
 		}
 		defer c.Close()
-		return run(cmd.Context(), c, args)
+		return env.suggested(cmd, c, args, nameFlags(cmd, run(cmd.Context(), c, args)))
 	}
 }

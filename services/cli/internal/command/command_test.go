@@ -49,6 +49,8 @@ func things(env *command.Env) *cobra.Command {
 func TestACommandIsCalledAsItsUsageSays(t *testing.T) {
 	s := clitest.Serve(t, map[string]clitest.Answer{
 		"GET /v1/things/a": clitest.JSON("{}"), "GET /v1/things/b": clitest.Refusal(codes.NotFound, "no such thing"),
+		"GET /v1/things/cmr": clitest.Refusal(codes.NotFound, "no such thing"),
+		"GET /v1/recipients": clitest.JSON(`{"recipients":[{"id":"crm","displayName":"The CRM"}]}`),
 	})
 	for args, want := range map[string]struct {
 		code int
@@ -56,6 +58,7 @@ func TestACommandIsCalledAsItsUsageSays(t *testing.T) {
 	}{
 		"things get a":         {exit.CodeOK, ""},
 		"things get b":         {exit.CodeNotFound, "no such thing"},
+		"things get cmr":       {exit.CodeNotFound, `no such thing, did you mean "crm"`},
 		"things get":           {exit.CodeUsage, "RECIPIENT"},
 		"things get a b":       {exit.CodeUsage, `"b"`},
 		"things gte a":         {exit.CodeUsage, `"get"`},

@@ -52,21 +52,33 @@ func (env *Env) CompleteTree(c *cobra.Command) {
 // argumentCompletion returns the completion of the first argument that a usage line names.
 func (env *Env) argumentCompletion(use string) cobra.CompletionFunc {
 	_, argument, _ := strings.Cut(use, " ")
-	switch argument, _, _ := strings.Cut(argument, " "); argument {
-	case "RECIPIENT", "[RECIPIENT]":
-		return env.CompleteFirst(CompleteRecipients)
-	case "APPLIANCE":
-		return env.CompleteFirst(CompleteAppliances)
-	case "EVENT_TYPE":
-		return env.CompleteFirst(CompleteEventTypes)
-	case "CODE_NAME":
-		return env.CompleteFirst(completeCustomFields)
+	argument, _, _ = strings.Cut(argument, " ")
+	if find := completionOf(argument); find != nil {
+		return env.CompleteFirst(find)
+	}
+	switch argument {
 	case "RECIPIENT/EVENT":
 		return env.CompleteFirst(CompleteRecipientPrefix)
 	case "[RECIPIENT/EVENT]...", "RECIPIENT/EVENT...":
 		return env.offer(CompleteRecipientPrefix)
 	case "", "EXPRESSION", "EVENT", "REPLAY":
 		return cobra.NoFileCompletions
+	default:
+		return nil
+	}
+}
+
+// completionOf returns what is offered for an argument that names a resource; nil for any other.
+func completionOf(argument string) Completion {
+	switch argument {
+	case "RECIPIENT", "[RECIPIENT]":
+		return CompleteRecipients
+	case "APPLIANCE":
+		return CompleteAppliances
+	case "EVENT_TYPE":
+		return CompleteEventTypes
+	case "CODE_NAME":
+		return completeCustomFields
 	default:
 		return nil
 	}

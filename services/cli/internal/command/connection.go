@@ -4,11 +4,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/outbound-events/outbound/services/cli/internal/client"
+	"github.com/outbound-events/outbound/services/cli/internal/exit"
 )
 
 // ConnectionFlags adds the flags that say where Outbound is and how results are printed.
 func (env *Env) ConnectionFlags(c *cobra.Command) {
 	f := c.PersistentFlags()
+	f.StringVar(&env.Source.Context, "context", "", "context to use; see outbound context (default: the current one, if no server is named)")
 	f.StringVar(&env.Source.URL, "url", "", "address of the Outbound server (default OUTBOUND_URL, else "+client.DefaultURL+")")
 	f.StringVar(&env.Source.TokenFile, "token-file", "", "file with the token (default: the value of OUTBOUND_TOKEN)")
 	f.StringVar(&env.Source.Data, "data", "", "data directory of a local server (reads endpoints.json and admin.token)")
@@ -31,4 +33,19 @@ func (env *Env) connect() (*client.Client, error) {
 		return nil, err
 	}
 	return env.Source.Connect()
+}
+
+// connectionFlags are the flags of ConnectionFlags.
+func connectionFlags() []string {
+	return []string{"context", "url", "token-file", "data", "ca-file", "ca-fingerprint", "output"}
+}
+
+// RefuseUnused refuses a flag of a connection at a command that calls no server, where it would have no effect.
+func RefuseUnused(cmd *cobra.Command) error {
+	for _, name := range connectionFlags() {
+		if f := cmd.InheritedFlags().Lookup(name); f != nil && f.Changed {
+			return exit.Usagef("%s calls no server: --%s has no effect on it, leave it out", cmd.CommandPath(), name)
+		}
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -76,6 +77,7 @@ func SecretFlag(name, path, help string) FieldFlag { return FieldFlag{name, path
 func DefineFields(cmd *cobra.Command, flags []FieldFlag) {
 	for _, x := range flags {
 		x.define(cmd.Flags())
+		NameFields(cmd, map[string]string{x.path: x.name})
 	}
 }
 
@@ -92,7 +94,7 @@ func (x FieldFlag) define(f *pflag.FlagSet) {
 	case flagPairs:
 		f.StringArray(x.name, nil, x.help)
 	case flagDuration:
-		f.Duration(x.name, 0, x.help)
+		DurationVar(f, new(time.Duration), x.name, x.help)
 	default:
 		f.String(x.name, "", x.help)
 	}
@@ -115,7 +117,7 @@ func (x FieldFlag) value(files *input.Reader, f *pflag.FlagSet) (any, error) {
 	case flagList:
 		return f.GetStringSlice(x.name)
 	case flagDuration:
-		d, err := f.GetDuration(x.name)
+		d, err := resource.ParseDuration(f.Lookup(x.name).Value.String())
 		return resource.Seconds(d), err
 	case flagPairs:
 		given, err := f.GetStringArray(x.name)

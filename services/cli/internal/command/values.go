@@ -28,7 +28,7 @@ func Moment(flag, text string, now time.Time) (string, error) {
 	if text == "" {
 		return "", nil
 	}
-	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+	if ago, err := resource.ParseDuration(text); err == nil && ago >= 0 {
 		return now.Add(-ago).UTC().Format(time.RFC3339Nano), nil
 	}
 	at, err := time.Parse(time.RFC3339, text)

@@ -142,7 +142,7 @@ func extendCommand(env *command.Env) *cobra.Command {
 			return &outboundv1.ExtendDeliveriesRequest{Deliveries: t, By: durationpb.New(by)}
 		},
 	})
-	cmd.Flags().DurationVar(&by, "by", 24*time.Hour, "retry until this long from now, 1m to 168h")
+	command.DurationVar(cmd.Flags(), &by, "by", "retry until this long from now, 1m to 7d")
 	return cmd
 }
 

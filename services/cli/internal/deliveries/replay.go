@@ -50,7 +50,7 @@ func replaysPreview(env *command.Env) *cobra.Command {
 			t.Add("already sent", fmt.Sprint(p.GetAlreadyDelivered()))
 			t.Add("unavailable", fmt.Sprint(p.GetUnavailable()))
 			t.Add("oldest", output.Clock(p.GetOldestTime()))
-			t.Add("estimated time", p.GetEstimatedDuration().AsDuration().String())
+			t.Add("estimated time", output.Duration(p.GetEstimatedDuration().AsDuration()))
 			return t
 		})
 	})

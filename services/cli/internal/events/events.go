@@ -30,11 +30,14 @@ type newEvent struct {
 
 func publishCommand(env *command.Env) *cobra.Command {
 	var n newEvent
+	var wait bool
+	timeout := 5 * time.Minute
 	cmd := &cobra.Command{
 		Use:   "publish",
 		Short: "Publish one event, from a file or from flags",
 		Example: "  outbound events publish -f event.json\n" +
-			"  outbound events publish --appliance appliance-1 --event support_conference_end --session 8f0c --external-key INC-1",
+			"  outbound events publish --appliance appliance-1 --event support_conference_end --session 8f0c --external-key INC-1\n" +
+			"  outbound events publish --appliance appliance-1 --event support_conference_end --wait --timeout 30s",
 		Args: command.Arguments(),
 	}
 	f := cmd.Flags()
@@ -47,6 +50,10 @@ func publishCommand(env *command.Env) *cobra.Command {
 	f.StringVar(&n.at, "time", "", "time of the event, RFC 3339 (default: now)")
 	f.StringArrayVar(&n.set, "set", nil, "variable, as name=value; may be repeated")
 	f.StringArrayVar(&n.custom, "custom", nil, "custom field, as code_name=value; may be repeated")
+	f.BoolVar(&wait, "wait", false, "wait until every delivery of the event is final; the exit code is 6 unless all were delivered")
+	command.DurationVar(f, &timeout, "timeout", "how long --wait waits")
+	command.NameFields(cmd, map[string]string{"source": "appliance", "type": "event", "id": "id", "time": "time", "subject": "session",
+		"data.external_key": "external-key", "data.custom_fields": "custom", "data": "set"})
 	env.CompleteFlags(cmd, map[string]command.Completion{"appliance": command.CompleteAppliances, "event": command.CompleteEventTypes})
 	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, _ []string) error {
 		raw, err := n.body(env.Files)
@@ -57,12 +64,19 @@ func publishCommand(env *command.Env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return env.Show(resp, func() *output.Table {
+		if wait && env.Structured() {
+			return follower{Env: env, client: c, timeout: timeout}.follow(ctx, resp.GetEventId())
+		}
+		err = env.Show(resp, func() *output.Table {
 			return &output.Table{
 				Head: []string{"EVENT", "SEQUENCE", "DUPLICATE"},
 				Rows: [][]string{{resp.GetEventId(), strconv.FormatUint(resp.GetSequence(), 10), output.Yes(resp.GetDuplicate())}},
 			}
 		})
+		if err != nil || !wait {
+			return err
+		}
+		return follower{Env: env, client: c, timeout: timeout}.follow(ctx, resp.GetEventId())
 	})
 	return cmd
 }

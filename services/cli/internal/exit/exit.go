@@ -15,6 +15,8 @@ const (
 	CodeConflict = 4
 	// CodeDiffers is that of apply --dry-run --exit-code where there is a difference.
 	CodeDiffers = 5
+	// CodeUndelivered is that of events publish --wait where not every delivery was delivered.
+	CodeUndelivered = 6
 )
 
 // Code is the exit code of an error: that of its method ExitCode() int, if it has one.
@@ -53,6 +55,17 @@ func (e *notFoundError) Error() string { return e.text }
 
 // ExitCode is that of a resource that is not found.
 func (e *notFoundError) ExitCode() int { return CodeNotFound }
+
+// undeliveredError says that an event was not delivered to everybody that it is for.
+type undeliveredError struct{ text string }
+
+func (e *undeliveredError) Error() string { return e.text }
+
+// ExitCode is that of an event that was not delivered.
+func (e *undeliveredError) ExitCode() int { return CodeUndelivered }
+
+// Undelivered makes an error with the exit code of an event that was not delivered.
+func Undelivered(text string) error { return &undeliveredError{text: text} }
 
 // NotFound makes an error with the exit code of a resource that is not found.
 func NotFound(text string) error { return &notFoundError{text: text} }

@@ -3,6 +3,7 @@ package output
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -29,6 +30,24 @@ func Clock(t *timestamppb.Timestamp) string {
 		return "-"
 	}
 	return t.AsTime().UTC().Format(time.RFC3339)
+}
+
+// Duration is a duration as people write it: 24h, not 24h0m0s, and 90s, not 1m30s.
+func Duration(d time.Duration) string {
+	switch {
+	case d%time.Second == 0 && d > time.Minute && d < 2*time.Minute:
+		return strconv.Itoa(int(d/time.Second)) + "s"
+	case d%time.Minute == 0 && d > time.Hour && d < 2*time.Hour:
+		return strconv.Itoa(int(d/time.Minute)) + "m"
+	}
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 // Dash is the text, or a dash if it is empty.

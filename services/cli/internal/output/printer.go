@@ -10,10 +10,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 )
@@ -24,6 +26,9 @@ type Printer struct {
 	Out, Err io.Writer
 	// Terminal says whether Err is a terminal, where progress can be drawn.
 	Terminal bool
+	// Color colours what means something in tables, Relative shows the times in them as how long ago they were: for people at a
+	// terminal. Without it tables can be searched and compared.
+	Color, Relative bool
 	// Format is table, json or yaml.
 	Format string
 }
@@ -110,22 +115,40 @@ func (p *Printer) ShowFields(m proto.Message) error {
 			return &Table{Rows: [][]string{{err.Error()}}}
 		}
 		t := &Table{Head: []string{"FIELD", "VALUE"}}
-		flatten(t, "", v)
+		flatten(t, "", v, m.ProtoReflect().Descriptor())
 		return t
 	})
 }
 
-func flatten(t *Table, path string, v any) {
+// flatten adds a line for each value. md is the message that v is, or that its elements are; nil for none.
+func flatten(t *Table, path string, v any, md protoreflect.MessageDescriptor) {
 	switch v := v.(type) {
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			flatten(t, strings.TrimPrefix(path+"."+key, "."), v[key])
+			flatten(t, strings.TrimPrefix(path+"."+key, "."), v[key], messageOf(md, key))
 		}
 	case []any:
 		for i, x := range v {
-			flatten(t, path+"["+strconv.Itoa(i)+"]", x)
+			flatten(t, path+"["+strconv.Itoa(i)+"]", x, md)
 		}
 	default:
+		if text, ok := v.(string); ok && md != nil && md.FullName() == "google.protobuf.Duration" {
+			// protojson writes seconds.
+			if d, err := time.ParseDuration(text); err == nil {
+				v = Duration(d)
+			}
+		}
 		t.Add(path, Short(fmt.Sprint(v)))
 	}
+}
+
+// messageOf is the message of a field, by its JSON name; nil if it has none.
+func messageOf(md protoreflect.MessageDescriptor, name string) protoreflect.MessageDescriptor {
+	if md == nil {
+		return nil
+	}
+	if fd := md.Fields().ByJSONName(name); fd != nil && !fd.IsMap() {
+		return fd.Message()
+	}
+	return nil
 }

@@ -35,6 +35,13 @@ func (x *authFlags) define(cmd *cobra.Command) {
 	f.StringArrayVar(&x.parameters, "oauth2-param", nil,
 		"parameter of token requests as name=value, e.g. audience=https://api.example.com; may be repeated")
 	f.StringVar(&x.clientCertificateFile, "client-cert-file", "", "file with a TLS client certificate and its chain (PEM)")
+	command.NameFields(cmd, map[string]string{
+		"http.auth.basic.username": "basic-user", "http.auth.basic.password": "password-file", "http.auth.bearer.token": "bearer-token-file",
+		"http.auth.apiKey.header": "api-key-header", "http.auth.apiKey.value": "api-key-file", "http.auth.oauth2.tokenUrl": "oauth2-token-url",
+		"http.auth.oauth2.clientId": "oauth2-client-id", "http.auth.oauth2.clientSecret": "oauth2-client-secret-file",
+		"http.auth.oauth2.scopes": "oauth2-scope", "http.auth.oauth2.parameters": "oauth2-param",
+		"http.auth.clientCertificate.certificatePem": "client-cert-file", "http.auth.clientCertificate.privateKeyPem": "client-key-file",
+	})
 	f.StringVar(&x.clientKeyFile, "client-key-file", "", "file with the private key of --client-cert-file (PEM); - reads standard input")
 }
 

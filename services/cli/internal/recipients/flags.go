@@ -20,6 +20,8 @@ type recipientFlags struct {
 	signingFiles      []string
 	sign, signEd25519 bool
 	disabled          bool
+	// replaceSecrets lets an update drop signing secrets.
+	replaceSecrets bool
 }
 
 func (r *recipientFlags) define(env *command.Env, cmd *cobra.Command, create bool) {
@@ -36,6 +38,10 @@ func (r *recipientFlags) define(env *command.Env, cmd *cobra.Command, create boo
 	f.BoolVar(&r.sign, "sign", false, "sign requests with a new shared secret, shown only once")
 	f.BoolVar(&r.signEd25519, "sign-ed25519", false, "sign requests with a new Ed25519 key and show its public key")
 	f.StringArrayVar(&r.signingFiles, "signing-secret-file", nil, "file with a signing secret (whsec_… or whsk_…); may be repeated")
+	command.NameFields(cmd, map[string]string{"id": "id", "http.headers": "header", "http.signingSecrets": "signing-secret-file"})
+	if !create {
+		f.BoolVar(&r.replaceSecrets, "replace-secrets", false, "drop the signing secrets that are not named again; see rotate-secret")
+	}
 	env.CompleteFlags(cmd, map[string]command.Completion{
 		"event": command.CompleteEventTypes, "appliance": command.CompleteAppliances, "while-disabled": command.Words("skip", "hold"),
 		"format": command.Words("form", "json", "json_binary"), "success": command.Words("http_200", "any_2xx"),

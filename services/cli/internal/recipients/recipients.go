@@ -25,7 +25,7 @@ func Command(env *command.Env) *cobra.Command {
 		listCommand(env), getCommand(env), createCommand(env), updateCommand(env), deleteCommand(env),
 		switchCommand(env, "enable", "Resume sending events to a recipient", true),
 		switchCommand(env, "disable", "Stop sending events to a recipient", false),
-		testCommand(env), previewCommand(env), doctorCommand(env), testFilterCommand(env), purgeCommand(env))
+		testCommand(env), previewCommand(env), doctorCommand(env), testFilterCommand(env), purgeCommand(env), rotateCommand(env))
 }
 
 func listCommand(env *command.Env) *cobra.Command {
@@ -37,13 +37,15 @@ func listCommand(env *command.Env) *cobra.Command {
 				return err
 			}
 			return env.Show(all, func() *output.Table {
-				t := &output.Table{Head: []string{"ID", "NAME", "CHANNEL", "ENABLED", "EVENTS", "TARGET"}}
+				states := healthsOf(ctx, env, c)
+				t := &output.Table{Head: []string{"ID", "NAME", "CHANNEL", "ENABLED", "HEALTH", "QUEUED", "EVENTS", "TARGET"}}
 				for _, r := range all.GetRecipients() {
 					channel, target := "http", r.GetHttp().GetUrl()
 					if r.GetEmail() != nil {
 						channel, target = "email", strings.Join(r.GetEmail().GetAddresses(), ",")
 					}
-					t.Add(r.GetId(), r.GetDisplayName(), channel, recipientState(r), fmt.Sprint(len(r.GetEventTypes())), target)
+					health, queued := states.cells(r.GetId())
+					t.Add(r.GetId(), r.GetDisplayName(), channel, recipientState(r), health, queued, fmt.Sprint(len(r.GetEventTypes())), target)
 				}
 				return t
 			})
@@ -75,18 +77,22 @@ func deleteCommand(env *command.Env) *cobra.Command {
 	var etag string
 	cmd := &cobra.Command{
 		Use: "delete RECIPIENT", Short: "Delete a recipient and cancel its pending deliveries", Args: command.Arguments("RECIPIENT"),
-		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
-			query := url.Values{}
-			if etag != "" {
-				query.Set("etag", etag)
-			}
-			if err := c.Call(ctx, http.MethodDelete, client.RecipientPath(args[0])+"?"+query.Encode(), nil, nil); err != nil {
-				return err
-			}
-			env.Say("deleted recipient %s", args[0])
-			return nil
-		}),
 	}
+	command.YesFlag(cmd)
+	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, args []string) error {
+		if err := env.Confirm(cmd, "Delete recipient "+args[0]+" and cancel its pending deliveries?"); err != nil {
+			return err
+		}
+		query := url.Values{}
+		if etag != "" {
+			query.Set("etag", etag)
+		}
+		if err := c.Call(ctx, http.MethodDelete, client.RecipientPath(args[0])+"?"+query.Encode(), nil, nil); err != nil {
+			return err
+		}
+		env.Say("deleted recipient %s", args[0])
+		return nil
+	})
 	cmd.Flags().StringVar(&etag, "etag", "", "fail if the recipient's etag is no longer this one")
 	return cmd
 }

@@ -178,6 +178,7 @@ func TestPlainCommands(t *testing.T) {
 	answers := map[string]clitest.Answer{
 		"GET /v1/recipients": clitest.JSON(`{"recipients":[` + crm + `,{"id":"desk","email":{"addresses":["a@example.com",
 			"b@example.com"]},"deleteTime":"2026-11-21T10:00:00Z"}]}`),
+		"GET /v1/status":               clitest.JSON(`{"recipients":[{"recipientId":"crm","health":"FAILING","queuedEvents":"12"}]}`),
 		"GET /v1/recipients/crm":       clitest.JSON(crm),
 		"PATCH /v1/recipients/crm":     clitest.JSON(crm),
 		"DELETE /v1/recipients/crm":    clitest.JSON("{}"),
@@ -193,7 +194,7 @@ func TestPlainCommands(t *testing.T) {
 		"get.txt":     {[]string{"get", "crm"}, "/v1/recipients/crm", ""},
 		"enable.txt":  {[]string{"enable", "crm"}, "/v1/recipients/crm?updateMask=enabled", `{"enabled":true}`},
 		"disable.txt": {[]string{"disable", "crm"}, "/v1/recipients/crm?updateMask=enabled", `{"enabled":false}`},
-		"delete.txt":  {[]string{"delete", "crm", "--etag", "7"}, "/v1/recipients/crm?etag=7", ""},
+		"delete.txt":  {[]string{"delete", "crm", "--etag", "7", "--yes"}, "/v1/recipients/crm?etag=7", ""},
 		"test.txt":    {[]string{"test", "crm", "--event", "a", "--set", "x=1"}, "/v1/recipients/crm:test", `{"eventType":"a","data":{"x":"1"}}`},
 		"filter.txt": {[]string{"test-filter", "true", "--event", "a", "--events", "5"}, "/v1/recipients:testFilter",
 			`{"filter":"true","eventTypes":["a"],"events":5}`},
@@ -211,6 +212,18 @@ func TestPlainCommands(t *testing.T) {
 	}
 }
 
+func TestTheListIsShownWithoutHealth(t *testing.T) {
+	s := clitest.Serve(t, map[string]clitest.Answer{"GET /v1/recipients": clitest.JSON(`{"recipients":[` + crm + `]}`),
+		"GET /v1/status": clitest.Refusal(codes.Unavailable, "history is away")})
+	if got := run(t, s, "list"); got.Code != exit.CodeOK || !strings.Contains(got.Out, "https://crm.example") ||
+		!strings.Contains(got.Err, "history is away") {
+		t.Errorf("got %+v", got)
+	}
+	if got := run(t, s, "list", "-o", "json"); got.Code != exit.CodeOK || got.Err != "" {
+		t.Errorf("as JSON: %+v", got)
+	}
+}
+
 func TestARefusalEndsACommand(t *testing.T) {
 	answers := map[string]clitest.Answer{}
 	for _, path := range []string{
@@ -221,7 +234,7 @@ func TestARefusalEndsACommand(t *testing.T) {
 		answers[path] = clitest.Refusal(codes.NotFound, "no such recipient")
 	}
 	for _, args := range []string{
-		"list", "get crm", "enable crm", "delete crm", "create --name x", "update crm --name x", "test crm", "test-filter true",
+		"list", "get crm", "enable crm", "delete crm --yes", "create --name x", "update crm --name x", "test crm", "test-filter true",
 		"doctor crm", "preview crm", "purge crm --dry-run",
 	} {
 		if got := run(t, clitest.Serve(t, answers), strings.Fields(args)...); got.Code != exit.CodeNotFound || got.Out != "" {

@@ -64,6 +64,11 @@ func updateCommand(env *command.Env) *cobra.Command {
 		if etag != "" {
 			want.Etag = etag
 		}
+		if setsSecrets(t) && !flags.replaceSecrets {
+			if err := keepSecrets(ctx, c, args[0], want); err != nil {
+				return err
+			}
+		}
 		mask := resource.Mask(t, want.ProtoReflect().Descriptor(), "")
 		if len(mask) == 0 {
 			return exit.Usagef("nothing to change: set a field, see %q", cmd.CommandPath()+" --help")

@@ -32,12 +32,26 @@ func Fill(t Tree, m proto.Message, where string) error {
 	}
 	if err := protojson.Unmarshal(raw, m); err != nil {
 		if unknown := rpc.UnknownWords(m.ProtoReflect().Descriptor(), raw); len(unknown) > 0 {
-			return exit.Usagef("%s: %s: %s", where, unknown[0].Field, unknown[0].Description)
+			return &FieldError{where: where, field: unknown[0].Field, text: unknown[0].Description}
 		}
 		return exit.Usagef("%s: %s", where, protojsonPrefix.ReplaceAllString(err.Error(), ""))
 	}
 	return nil
 }
+
+// FieldError says what is wrong with a field of a file or of flags. It is a usage error.
+type FieldError struct{ where, field, text string }
+
+// Error names the source, the field and what is wrong.
+func (e *FieldError) Error() string {
+	return strings.TrimPrefix(e.where+": ", "flags: ") + e.field + ": " + e.text
+}
+
+// ExitCode is that of wrong usage.
+func (*FieldError) ExitCode() int { return exit.CodeUsage }
+
+// NameFields names the field otherwise, e.g. by its flag.
+func (e *FieldError) NameFields(name func(string) string) { e.field = name(e.field) }
 
 // spellDurations converts durations such as 2m or 12h to those of the REST API (120s). It leaves other texts for the message to refuse.
 func spellDurations(t Tree, md protoreflect.MessageDescriptor) {
@@ -50,7 +64,7 @@ func spellDurations(t Tree, md protoreflect.MessageDescriptor) {
 		case Tree:
 			spellDurations(v, fd.Message())
 		case string:
-			if d, err := time.ParseDuration(v); err == nil && fd.Message().FullName() == "google.protobuf.Duration" {
+			if d, err := ParseDuration(v); err == nil && fd.Message().FullName() == "google.protobuf.Duration" {
 				t[key] = Seconds(d)
 			}
 		}

@@ -43,7 +43,7 @@ func Command(env *command.Env) *cobra.Command {
 	f := cmd.Flags()
 	f.IntVar(&s.appliances, "appliances", 3, "number of appliances")
 	f.Float64Var(&s.rate, "rate", 10, "events per second across all appliances")
-	f.DurationVar(&s.duration, "duration", 0, "how long to run (default: until interrupted)")
+	command.DurationVar(f, &s.duration, "duration", "how long to run (default: until interrupted)")
 	f.IntVar(&s.events, "events", 0, "number of events to publish (default: no limit)")
 	f.StringVar(&s.prefix, "prefix", "sim-", "prefix of the appliance IDs; a number follows")
 	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, _ []string) error {

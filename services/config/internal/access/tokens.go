@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -42,6 +43,10 @@ func (s *Access) ListTokens(ctx context.Context, _ *outboundv1.ListTokensRequest
 // tokenIDLength is 50 bits, so that ids do not collide by chance. An id that is taken is refused.
 const tokenIDLength = 10
 
+// tokenLifetime is when a token expires whose caller names no time: long enough for a quarter, short enough that one that was forgotten
+// goes by itself.
+const tokenLifetime = 90 * 24 * time.Hour
+
 // CreateToken implements outboundv1.AccessServiceServer.
 func (s *Access) CreateToken(ctx context.Context, q *outboundv1.CreateTokenRequest) (*outboundv1.CreateTokenResponse, error) {
 	t := &outboundv1.Token{}
@@ -58,8 +63,13 @@ func (s *Access) CreateToken(ctx context.Context, q *outboundv1.CreateTokenReque
 	if err := v.Rules(s.rules, t, kindToken); err != nil {
 		return nil, err
 	}
-	if end := t.GetExpireTime(); end != nil && (end.CheckValid() != nil || !end.AsTime().After(now)) {
-		v.Add("expireTime", validation.Invalid, "has passed: set a time in the future, or leave it empty")
+	switch end := t.GetExpireTime(); {
+	case end != nil && t.GetNeverExpires():
+		v.Add("neverExpires", validation.Invalid, "can't be set together with expireTime: leave one of them out")
+	case end != nil && (end.CheckValid() != nil || !end.AsTime().After(now)):
+		v.Add("expireTime", validation.Invalid, "has passed: set a time in the future, or leave it empty for 90 days")
+	case end == nil && !t.GetNeverExpires():
+		t.ExpireTime = timestamppb.New(now.Add(tokenLifetime))
 	}
 	if err := v.Err(); err != nil {
 		return nil, err

@@ -155,7 +155,7 @@ func (s *Reconciler) reconcile(ctx context.Context) (draining bool, err error) {
 		}
 		left, err := s.reconcileConsumer(ctx, r, p.consumers)
 		draining = draining || left
-		p.faults = append(p.faults, err, s.reconcileName(ctx, r, p.names))
+		p.faults = append(p.faults, err, s.reconcileName(ctx, r, p.names), s.dropEnded(ctx, r, time.Now()))
 	}
 	return draining, errors.Join(append(p.faults, s.dropConsumers(ctx, p.unclaimed), s.dropNames(ctx, p.names))...)
 }

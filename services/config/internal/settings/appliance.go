@@ -32,13 +32,25 @@ type Appliances struct {
 
 // issue generates credentials for an appliance, and what they are checked against. The least cost of bcrypt is enough: a password is 256
 // random bits, and each connection pays the cost.
-func issue(a *outboundv1.Appliance) (*outboundv1.ApplianceCredentials, *outboundv1.StoredAppliance, error) {
+func issue(a *outboundv1.Appliance, now time.Time) (*outboundv1.ApplianceCredentials, *outboundv1.StoredAppliance, error) {
+	limitToken(a, now)
 	out := &outboundv1.ApplianceCredentials{Id: a.GetId(), User: a.GetId(), Password: secret.NewPassword(), Token: secret.NewToken()}
 	hash, err := bcrypt.GenerateFromPassword([]byte(out.GetPassword()), bcrypt.MinCost)
 	if err != nil {
 		return nil, nil, fmt.Errorf("hash the password of appliance %s: %w", a.GetId(), err)
 	}
 	return out, &outboundv1.StoredAppliance{Appliance: a, TokenSha256: secret.HashToken(out.GetToken()), PasswordBcrypt: string(hash)}, nil
+}
+
+// tokenLifetime is when the token of an appliance expires, unless it never does.
+const tokenLifetime = 90 * 24 * time.Hour
+
+// limitToken sets when a token that is issued now expires.
+func limitToken(a *outboundv1.Appliance, now time.Time) {
+	a.TokenExpireTime = nil
+	if !a.GetTokenNeverExpires() {
+		a.TokenExpireTime = timestamppb.New(now.Add(tokenLifetime))
+	}
 }
 
 // ListAppliances implements outboundv1.SettingsServiceServer.
@@ -90,7 +102,7 @@ func (s *Appliances) CreateAppliance(ctx context.Context, q *outboundv1.CreateAp
 	if err := v.Err(); err != nil {
 		return nil, err
 	}
-	credentials, stored, err := issue(a)
+	credentials, stored, err := issue(a, now.AsTime())
 	if err != nil {
 		return nil, err
 	}
@@ -113,11 +125,15 @@ func (s *Appliances) UpdateAppliance(ctx context.Context, q *outboundv1.UpdateAp
 	var changed *outboundv1.Appliance
 	err := s.change(ctx, in.GetId(), in.GetEtag(), func(p *outboundv1.WatchSettingsResponse) error {
 		changed = p.GetAppliances()[0].GetAppliance()
+		never := changed.GetTokenNeverExpires()
 		v := validation.Merge(changed, in, q.GetUpdateMask())
 		// The id can't be changed.
 		changed.DisplayName, changed.Id = strings.TrimSpace(changed.GetDisplayName()), in.GetId()
 		if err := v.Rules(s.rules, changed, "id"); err != nil {
 			return err
+		}
+		if changed.GetTokenNeverExpires() != never {
+			limitToken(changed, s.now())
 		}
 		return v.Err()
 	})
@@ -144,15 +160,25 @@ func (s *Appliances) change(ctx context.Context, id, etag string, f partFunc) er
 	return err
 }
 
-// RotateAppliance implements outboundv1.SettingsServiceServer.
+// RotateAppliance implements outboundv1.SettingsServiceServer. The old token is accepted for the overlap, if it does not expire sooner.
 func (s *Appliances) RotateAppliance(ctx context.Context, q *outboundv1.RotateApplianceRequest) (*outboundv1.ApplianceCredentials, error) {
 	var credentials *outboundv1.ApplianceCredentials
 	err := s.change(ctx, q.GetId(), "", func(p *outboundv1.WatchSettingsResponse) error {
-		a := p.GetAppliances()[0].GetAppliance()
-		a.RotateTime = timestamppb.New(s.now())
-		made, stored, err := issue(a)
+		before, now := p.GetAppliances()[0], s.now()
+		a, _ := proto.Clone(before.GetAppliance()).(*outboundv1.Appliance)
+		a.RotateTime = timestamppb.New(now)
+		made, stored, err := issue(a, now)
 		if err != nil {
 			return err
+		}
+		if q.GetTokenOnly() {
+			made.Password, stored.PasswordBcrypt = "", before.GetPasswordBcrypt()
+		}
+		if overlap := q.GetOverlap().AsDuration(); overlap > 0 {
+			stored.PreviousTokenSha256, stored.PreviousTokenExpireTime = before.GetTokenSha256(), timestamppb.New(now.Add(overlap))
+			if end := before.GetAppliance().GetTokenExpireTime(); end != nil && end.AsTime().Before(now.Add(overlap)) {
+				stored.PreviousTokenExpireTime = end
+			}
 		}
 		credentials, p.Appliances = made, []*outboundv1.StoredAppliance{stored}
 		return nil

@@ -85,6 +85,10 @@ func (s *Appliances) restore(p, past *outboundv1.WatchSettingsResponse, revision
 	is := p.GetAppliances()[0].GetAppliance()
 	is.DisplayName, is.SilentAfter = was.GetDisplayName(), was.GetSilentAfter()
 	is.MaxEventsPerSecond, is.MaxBytesPerSecond = was.GetMaxEventsPerSecond(), was.GetMaxBytesPerSecond()
+	if is.GetTokenNeverExpires() != was.GetTokenNeverExpires() {
+		is.TokenNeverExpires = was.GetTokenNeverExpires()
+		limitToken(is, s.now())
+	}
 	var v validation.Violations
 	if err := v.Rules(s.rules, is, "id"); err != nil {
 		return err

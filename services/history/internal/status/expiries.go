@@ -21,6 +21,8 @@ const (
 	expiryClient = "client_certificate"
 	expirySecret = "signing_secret" // #nosec G101 -- a word, no secret
 	expiryToken  = "api_token"      // #nosec G101 -- a word, no secret
+	// expiryAppliance is the token of an appliance for POST /v1/events.
+	expiryAppliance = "appliance_token" // #nosec G101 -- a word, no secret
 )
 
 const (
@@ -77,11 +79,18 @@ func expiriesOf(r *recipient.Recipient) []expiry {
 		out = append(out, own[0])
 	}
 	for _, x := range r.HTTP.SigningSecrets {
-		if !x.Expire.IsZero() {
+		if !x.Expire.IsZero() && !succeeded(x, r.HTTP.SigningSecrets) {
 			out = append(out, expiry{kind: expirySecret, resource: resource, subject: x.ID, at: x.Expire})
 		}
 	}
 	return out
+}
+
+// succeeded reports whether another secret of the same kind signs on after one has ended, as in a rotation: there is nothing to do.
+func succeeded(x recipient.SigningSecret, all []recipient.SigningSecret) bool {
+	return slices.ContainsFunc(all, func(y recipient.SigningSecret) bool {
+		return y.Ed25519 == x.Ed25519 && (y.Expire.IsZero() || y.Expire.After(x.Expire))
+	})
 }
 
 // certificates returns when the certificates of a PEM text expire; none if it can't be read.
@@ -110,6 +119,11 @@ func (s *Reporter) expiries(recipients []*recipient.Recipient) []expiry {
 			all = append(all, expiry{kind: expiryToken, resource: "tokens/" + t.ID, subject: t.Name, at: t.Expire})
 		}
 	}
+	for id, a := range settings.Appliances {
+		if !a.TokenExpire.IsZero() {
+			all = append(all, expiry{kind: expiryAppliance, resource: "appliances/" + id, subject: a.DisplayName, at: a.TokenExpire})
+		}
+	}
 	slices.SortFunc(all, func(a, b expiry) int {
 		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.resource, b.resource), cmp.Compare(a.kind, b.kind), cmp.Compare(a.subject, b.subject))
 	})
@@ -124,8 +138,13 @@ func expiryMessage(e expiry) *outboundv1.Expiry {
 func expiryNotices(all []expiry, now time.Time) []string {
 	var out []string
 	more := 0
+	var tokens []expiry
 	for _, e := range all {
 		if e.at.Sub(now) > warnBefore {
+			continue
+		}
+		if e.kind == expiryAppliance {
+			tokens = append(tokens, e)
 			continue
 		}
 		if len(out) == maxExpiryNotices {
@@ -144,7 +163,22 @@ func expiryNotices(all []expiry, now time.Time) []string {
 		out = append(out, fmt.Sprintf("%d more certificates, secrets and tokens have expired or expire within 30 days: see the list of "+
 			"expiries.", more))
 	}
+	if len(tokens) > 0 {
+		out = append(out, applianceTokensNotice(tokens))
+	}
 	return out
+}
+
+// applianceTokensNotice is one notice about the tokens of all appliances, the soonest first. There may be many, and an appliance that
+// publishes over NATS does not use its own.
+func applianceTokensNotice(tokens []expiry) string {
+	first, what := tokens[0], "The HTTP token of "+tokens[0].resource+" expires"
+	if len(tokens) > 1 {
+		what = fmt.Sprintf("The HTTP tokens of %d appliances expire, the first of %s,", len(tokens), first.resource)
+	}
+	return fmt.Sprintf("%s on %s: events posted with it are refused then. Replace it with `outbound appliances rotate ID --token-only "+
+		"--overlap 24h`, or let it never expire with `outbound appliances set ID --token-never-expires`.", what,
+		first.at.UTC().Format(time.DateOnly))
 }
 
 // expiryWords returns what a kind is called in a sentence, and what to do when it expires.
@@ -155,7 +189,7 @@ func expiryWords(kind string) (name, remedy string) {
 	case expiryClient:
 		return "The client certificate", "upload a new one with its key"
 	case expirySecret:
-		return "The signing secret", "add a new one, then remove it"
+		return "The signing secret", "replace it with `outbound recipients rotate-secret`, or remove it"
 	default:
 		return "The API token", "create a new one for its users, then delete it"
 	}

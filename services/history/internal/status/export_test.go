@@ -19,3 +19,12 @@ func (a *Activity) SkippedSince(id string, t time.Time) int64 { return a.skipped
 func (a *Activity) Searched(id string, tried, delivered time.Time) {
 	a.noteSearched(id, tried, delivered)
 }
+
+// TokenNotices are the notices about tokens of appliances that end at these times, the soonest first.
+func TokenNotices(now time.Time, ids []string, ends ...time.Time) []string {
+	all := make([]expiry, len(ends))
+	for i, end := range ends {
+		all[i] = expiry{kind: expiryAppliance, resource: "appliances/" + ids[i], at: end}
+	}
+	return expiryNotices(all, now)
+}

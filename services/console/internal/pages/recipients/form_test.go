@@ -255,6 +255,44 @@ func TestSigningSecretsCanBeRemoved(t *testing.T) {
 	}
 }
 
+func TestASigningSecretIsRotatedWithAnOverlap(t *testing.T) {
+	h := newFixture(fullHTTP())
+	b := h.open(t).As("operator")
+	page := b.Get("/recipients/full-http")
+	f := page.FormOf(t, "rotate-secret")
+	if f.Get("overlap") != "24 h" {
+		t.Errorf("the overlap is %q", f.Get("overlap"))
+	}
+	f.Set("overlap", "2 d")
+	f.Set("kind", "ED25519")
+	answer := b.Post("/recipients/full-http/rotate-secret", f)
+	if answer.Status != http.StatusOK || !strings.Contains(answer.Body, "whsec_shown_once") || !strings.Contains(answer.Body, "signs until") {
+		t.Errorf("the new secret is not shown: %d %s", answer.Status, answer.Body)
+	}
+	q := last[*outboundv1.RotateSigningSecretRequest](t, h)
+	if q.GetId() != "full-http" || q.GetOverlap().AsDuration() != 48*time.Hour || q.GetKind() != outboundv1.SigningSecret_ED25519 {
+		t.Errorf("asked %v", q)
+	}
+	if again := b.Get("/recipients/full-http"); strings.Contains(again.Body, "whsec_shown_once") {
+		t.Error("the secret is shown again")
+	}
+	for _, overlap := range []string{"soon", "100 d"} {
+		f.Set("overlap", overlap)
+		if answer := b.Post("/recipients/full-http/rotate-secret", f); answer.Status != http.StatusSeeOther {
+			t.Errorf("%s: %d", overlap, answer.Status)
+		}
+		if page := b.Get("/recipients/full-http"); !strings.Contains(page.Body, "verlap") || strings.Count(page.Body, "ss-new") == 0 {
+			t.Errorf("%s: no notice", overlap)
+		}
+	}
+	if n := len(h.find("full-http").GetHttp().GetSigningSecrets()); n != 3 {
+		t.Errorf("there are %d secrets", n)
+	}
+	if page := h.open(t).As("viewer").Get("/recipients/full-http"); strings.Contains(page.Body, `id="rotate-secret"`) {
+		t.Error("a viewer can rotate")
+	}
+}
+
 func TestViewersCannotSave(t *testing.T) {
 	h := newFixture(fullHTTP())
 	b := h.open(t).As("viewer")
@@ -262,7 +300,8 @@ func TestViewersCannotSave(t *testing.T) {
 		t.Errorf("%d, or there is something to save with", page.Status)
 	}
 	for _, path := range []string{"/recipients", "/recipients/full-http", "/recipients/full-http/enabled", "/recipients/full-http/test",
-		"/recipients/full-http/diagnose", "/recipients/full-http/delete", "/recipients/full-http/purge"} {
+		"/recipients/full-http/diagnose", "/recipients/full-http/delete", "/recipients/full-http/purge",
+		"/recipients/full-http/rotate-secret"} {
 		if answer := b.Post(path, url.Values{"displayName": {"x"}}); answer.Status != http.StatusForbidden {
 			t.Errorf("a viewer posts to %s and gets %d", path, answer.Status)
 		}

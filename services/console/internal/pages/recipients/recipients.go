@@ -29,6 +29,7 @@ func Register(s *web.Site) error {
 	a.GET("/recipients/{id}/status", showStatus)
 	a.POST("/recipients", rpc.RoleOperator, create)
 	a.POST("/recipients/{id}", rpc.RoleOperator, save)
+	a.POST("/recipients/{id}/rotate-secret", rpc.RoleOperator, rotate)
 	a.POST("/recipients/{id}/test", rpc.RoleOperator, sendTest)
 	a.GET("/recipients/{id}/test/{event}", showTest)
 	a.POST("/recipients/{id}/diagnose", rpc.RoleOperator, runDiagnostics)

@@ -195,6 +195,21 @@ func (h *fixture) DeleteRecipient(_ context.Context, q *outboundv1.DeleteRecipie
 	return &emptypb.Empty{}, nil
 }
 
+func (h *fixture) RotateSigningSecret(_ context.Context, q *outboundv1.RotateSigningSecretRequest) (*outboundv1.Recipient, error) {
+	h.note(q)
+	if q.GetOverlap().AsDuration() > 90*24*time.Hour {
+		return nil, rpc.InvalidArgument(rpc.Violation{Field: "overlap", Description: "must be at most 90 d"})
+	}
+	next, _ := proto.Clone(h.find(q.GetId())).(*outboundv1.Recipient)
+	for _, s := range next.GetHttp().GetSigningSecrets() {
+		s.ExpireTime = timestamppb.New(time.Now().Add(q.GetOverlap().AsDuration()))
+	}
+	next.GetHttp().SigningSecrets = append(next.GetHttp().GetSigningSecrets(), &outboundv1.SigningSecret{Id: "ss-new"})
+	out, _ := proto.Clone(h.put(next, "operator")).(*outboundv1.Recipient)
+	out.GetHttp().GetSigningSecrets()[len(out.GetHttp().GetSigningSecrets())-1].Secret = "whsec_shown_once"
+	return out, nil
+}
+
 func (h *fixture) PurgeRecipient(_ context.Context, q *outboundv1.PurgeRecipientRequest) (*outboundv1.PurgeRecipientResponse, error) {
 	h.note(q)
 	if q.ExpectedCount != nil && h.waiting > q.GetExpectedCount() {

@@ -9,7 +9,7 @@ func userFields() []string {
 	return []string{"name", "displayName", "role", "disabled", "password", "etag", "openidIssuer", "openidSubject"}
 }
 
-func tokenFields() []string { return []string{"displayName", "role", "expireTime"} }
+func tokenFields() []string { return []string{"displayName", "role", "expireTime", "neverExpires"} }
 
 // roles returns the options of the role field.
 func roles() []web.Option {

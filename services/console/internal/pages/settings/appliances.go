@@ -1,12 +1,16 @@
 package settings
 
 import (
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
 func applianceFields() []string {
-	return []string{"id", "displayName", "silentAfter", "maxEventsPerSecond", "maxBytesPerSecond", "etag"}
+	return []string{"id", "displayName", "silentAfter", "maxEventsPerSecond", "maxBytesPerSecond", "tokenNeverExpires", "etag"}
 }
 
 type appliancesPage struct {
@@ -101,8 +105,19 @@ func saveAppliance(r *web.Request) error {
 	return r.Redirect("/settings/appliances")
 }
 
+// tokenOverlap is how long the old token of an appliance is accepted after it was renewed here.
+const tokenOverlap = 24 * time.Hour
+
 func rotateAppliance(r *web.Request) error {
-	issued, err := r.API.Settings.RotateAppliance(r.Context(), &outboundv1.RotateApplianceRequest{Id: r.PathValue("id")})
+	form, err := r.Input()
+	if err != nil {
+		return err
+	}
+	q := &outboundv1.RotateApplianceRequest{Id: r.PathValue("id")}
+	if form.Get("token") == "renew" {
+		q.TokenOnly, q.Overlap = true, durationpb.New(tokenOverlap)
+	}
+	issued, err := r.API.Settings.RotateAppliance(r.Context(), q)
 	if err != nil {
 		return err
 	}
