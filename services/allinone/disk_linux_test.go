@@ -224,7 +224,7 @@ func TestAFullDiskIsToldAndOutlived(t *testing.T) {
 		// reopened says that the broker meets a write error.
 		reopened bool
 	}{
-		"no space":      {"size=128m", 0, full, (*bustest.Disk).Clear, "STORE_FULL", false},
+		"no space": {"size=128m", 0, full, (*bustest.Disk).Clear, "STORE_FULL", false},
 		// What is left is more than the reserve, so that the broker is given an event that it can't write.
 		"a write error": {"size=128m", 1, func(d *bustest.Disk) { d.Fill(50 << 10) }, (*bustest.Disk).Clear, "STORE_FULL", true},
 		"no inodes": {"size=256m,nr_inodes=1000", 0, func(d *bustest.Disk) { d.FillInodes(0) }, (*bustest.Disk).Clear,
