@@ -4468,10 +4468,10 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x14\n" +
 	"\x05actor\x18\x06 \x01(\tR\x05actor\x12\x19\n" +
-	"\bgiven_up\x18\a \x01(\bR\agivenUp\"U\n" +
+	"\bgiven_up\x18\a \x01(\bR\agivenUp\"P\n" +
 	"\tHandedKey\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
-	"\x06sealed\x18\x02 \x01(\fB\x03\x80\x01\x01R\x06sealed\x12\x1b\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
+	"\x06sealed\x18\x02 \x01(\fR\x06sealed\x12\x1b\n" +
 	"\tsealed_by\x18\x03 \x01(\tR\bsealedBy\"\x93\x01\n" +
 	"\x0fStoredAppliance\x124\n" +
 	"\tappliance\x18\x01 \x01(\v2\x16.outbound.v1.ApplianceR\tappliance\x12!\n" +
