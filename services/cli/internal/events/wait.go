@@ -20,6 +20,8 @@ const (
 	firstPause, lastPause = 100 * time.Millisecond, time.Second
 	// settleTime is how long a change of a recipient may take to act, and an event to be found.
 	settleTime = 5 * time.Second
+	// maxUnclear is how many looks in a row may leave a delivery unclear, notStored the reason of its route then.
+	maxUnclear, notStored = 5, "event_not_stored"
 )
 
 // follower waits until every delivery of an event is final.
@@ -55,7 +57,7 @@ func (f follower) follow(ctx context.Context, id string) error {
 func (f follower) await(ctx context.Context, id string) (*outboundv1.Event, error) {
 	bar := f.Progress()
 	defer bar.End()
-	began, last := time.Now(), &outboundv1.Event{EventId: id}
+	began, last, unclear := time.Now(), &outboundv1.Event{EventId: id}, 0
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		e := &outboundv1.Event{}
 		err := f.client.Call(ctx, http.MethodGet, "/v1/events/"+url.PathEscape(id), nil, e)
@@ -68,7 +70,8 @@ func (f follower) await(ctx context.Context, id string) (*outboundv1.Event, erro
 		case err == nil:
 			last = e
 			final, all := progress(e)
-			if all > 0 && final == all || all == 0 && !young {
+			unclear = unclearAfter(unclear, e)
+			if all > 0 && final == all && (unclear == 0 || unclear > maxUnclear) || all == 0 && !young {
 				return e, nil
 			}
 			bar.Show("%d of %d deliveries are final", final, all)
@@ -81,6 +84,17 @@ func (f follower) await(ctx context.Context, id string) (*outboundv1.Event, erro
 		case <-t.C:
 		}
 	}
+}
+
+// unclearAfter counts the looks in a row in which a delivery was neither in the queue nor in the log. It is on its way from one to the
+// other, and the next look finds it, unless the recipient selects the event only since a later change.
+func unclearAfter(looks int, e *outboundv1.Event) int {
+	for _, r := range e.GetRoutes() {
+		if !r.GetMatched() && r.GetReason() == notStored {
+			return looks + 1
+		}
+	}
+	return 0
 }
 
 // progress counts the recipients that an event is for, and those of which its delivery is final.
