@@ -2268,6 +2268,11 @@ type Appliance struct {
 	// Bytes of events that it may publish per second, 65536 to 1073741824; more are refused with 429. Default: the option
 	// `bytesPerSecond` of ingest.
 	MaxBytesPerSecond int32 `protobuf:"varint,66,opt,name=max_bytes_per_second,json=maxBytesPerSecond,proto3" json:"max_bytes_per_second,omitempty"`
+	// When its token for `POST /v1/events` expires: 90 days after it was issued. Empty: never. The NATS password does not expire.
+	TokenExpireTime *timestamppb.Timestamp `protobuf:"bytes,100,opt,name=token_expire_time,json=tokenExpireTime,proto3" json:"token_expire_time,omitempty"`
+	// Whether its token never expires. Setting it takes effect at once; unsetting it gives the token 90 days from then. Tokens of
+	// earlier releases do not expire, and do not set it.
+	TokenNeverExpires bool `protobuf:"varint,101,opt,name=token_never_expires,json=tokenNeverExpires,proto3" json:"token_never_expires,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -2356,6 +2361,20 @@ func (x *Appliance) GetMaxBytesPerSecond() int32 {
 		return x.MaxBytesPerSecond
 	}
 	return 0
+}
+
+func (x *Appliance) GetTokenExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.TokenExpireTime
+	}
+	return nil
+}
+
+func (x *Appliance) GetTokenNeverExpires() bool {
+	if x != nil {
+		return x.TokenNeverExpires
+	}
+	return false
 }
 
 // An appliance's credentials, shown once.
@@ -3491,7 +3510,11 @@ func (x *UpdateApplianceRequest) GetValidateOnly() bool {
 type RotateApplianceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The appliance's ID.
-	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Replace the token only. The NATS password stays, connections stay open, and the response has no password.
+	TokenOnly bool `protobuf:"varint,100,opt,name=token_only,json=tokenOnly,proto3" json:"token_only,omitempty"`
+	// How long the old token is accepted beside the new one, at most 90 d. Default 0: it ends at once.
+	Overlap       *durationpb.Duration `protobuf:"bytes,101,opt,name=overlap,proto3" json:"overlap,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3531,6 +3554,20 @@ func (x *RotateApplianceRequest) GetId() string {
 		return x.Id
 	}
 	return ""
+}
+
+func (x *RotateApplianceRequest) GetTokenOnly() bool {
+	if x != nil {
+		return x.TokenOnly
+	}
+	return false
+}
+
+func (x *RotateApplianceRequest) GetOverlap() *durationpb.Duration {
+	if x != nil {
+		return x.Overlap
+	}
+	return nil
 }
 
 // Request of DeleteAppliance.
@@ -3961,8 +3998,12 @@ type StoredAppliance struct {
 	TokenSha256 []byte `protobuf:"bytes,2,opt,name=token_sha256,json=tokenSha256,proto3" json:"token_sha256,omitempty"`
 	// bcrypt hash of the NATS password, as a nats-server configuration takes it.
 	PasswordBcrypt string `protobuf:"bytes,3,opt,name=password_bcrypt,json=passwordBcrypt,proto3" json:"password_bcrypt,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// SHA-256 of the bearer token before, while it is accepted.
+	PreviousTokenSha256 []byte `protobuf:"bytes,100,opt,name=previous_token_sha256,json=previousTokenSha256,proto3" json:"previous_token_sha256,omitempty"`
+	// Until when the bearer token before is accepted.
+	PreviousTokenExpireTime *timestamppb.Timestamp `protobuf:"bytes,101,opt,name=previous_token_expire_time,json=previousTokenExpireTime,proto3" json:"previous_token_expire_time,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
 }
 
 func (x *StoredAppliance) Reset() {
@@ -4014,6 +4055,20 @@ func (x *StoredAppliance) GetPasswordBcrypt() string {
 		return x.PasswordBcrypt
 	}
 	return ""
+}
+
+func (x *StoredAppliance) GetPreviousTokenSha256() []byte {
+	if x != nil {
+		return x.PreviousTokenSha256
+	}
+	return nil
+}
+
+func (x *StoredAppliance) GetPreviousTokenExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PreviousTokenExpireTime
+	}
+	return nil
 }
 
 // How the connection to the relay is encrypted.
@@ -4350,7 +4405,7 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\bVariable\x122\n" +
 	"\x04name\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[a-z][a-z0-9_.]{0,63}$R\x04name\x12*\n" +
 	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\vdescription\x12\"\n" +
-	"\aexample\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\aexample\"\xf3\x03\n" +
+	"\aexample\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\aexample\"\xf0\x04\n" +
 	"\tAppliance\x12/\n" +
 	"\x02id\x18\x01 \x01(\tB\x1f\xe0A\x02\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x02id\x12?\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x18d2\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x12@\n" +
@@ -4363,7 +4418,9 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\"\x04\b\x80\xf5$2\x02\b<R\vsilentAfter\x12>\n" +
 	"\x15max_events_per_second\x18A \x01(\x05B\v\xbaH\b\x1a\x06\x18\xc0\x84=(\x00R\x12maxEventsPerSecond\x12C\n" +
 	"\x14max_bytes_per_second\x18B \x01(\x05B\x12\xbaH\x0f\xd8\x01\x01\x1a\n" +
-	"\x18\x80\x80\x80\x80\x04(\x80\x80\x04R\x11maxBytesPerSecond\"v\n" +
+	"\x18\x80\x80\x80\x80\x04(\x80\x80\x04R\x11maxBytesPerSecond\x12K\n" +
+	"\x11token_expire_time\x18d \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x0ftokenExpireTime\x12.\n" +
+	"\x13token_never_expires\x18e \x01(\bR\x11tokenNeverExpires\"v\n" +
 	"\x14ApplianceCredentials\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x1f\n" +
@@ -4430,9 +4487,12 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\tappliance\x18\x01 \x01(\v2\x16.outbound.v1.ApplianceB\t\xe0A\x02\xbaH\x03\xd8\x01\x03R\tappliance\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12#\n" +
-	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"1\n" +
+	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"\x96\x01\n" +
 	"\x16RotateApplianceRequest\x12\x17\n" +
-	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\"E\n" +
+	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\x12\x1d\n" +
+	"\n" +
+	"token_only\x18d \x01(\bR\ttokenOnly\x12D\n" +
+	"\aoverlap\x18e \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\xce\xda\x032\x00R\aoverlap\"E\n" +
 	"\x16DeleteApplianceRequest\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\"l\n" +
@@ -4472,11 +4532,13 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\tHandedKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06sealed\x18\x02 \x01(\fR\x06sealed\x12\x1b\n" +
-	"\tsealed_by\x18\x03 \x01(\tR\bsealedBy\"\x93\x01\n" +
+	"\tsealed_by\x18\x03 \x01(\tR\bsealedBy\"\xa0\x02\n" +
 	"\x0fStoredAppliance\x124\n" +
 	"\tappliance\x18\x01 \x01(\v2\x16.outbound.v1.ApplianceR\tappliance\x12!\n" +
 	"\ftoken_sha256\x18\x02 \x01(\fR\vtokenSha256\x12'\n" +
-	"\x0fpassword_bcrypt\x18\x03 \x01(\tR\x0epasswordBcrypt2\xe8\x18\n" +
+	"\x0fpassword_bcrypt\x18\x03 \x01(\tR\x0epasswordBcrypt\x122\n" +
+	"\x15previous_token_sha256\x18d \x01(\fR\x13previousTokenSha256\x12W\n" +
+	"\x1aprevious_token_expire_time\x18e \x01(\v2\x1a.google.protobuf.TimestampR\x17previousTokenExpireTime2\xe8\x18\n" +
 	"\x0fSettingsService\x12l\n" +
 	"\x0fGetSmtpSettings\x12#.outbound.v1.GetSmtpSettingsRequest\x1a\x19.outbound.v1.SmtpSettings\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/settings/smtp\x12\x81\x01\n" +
 	"\x12UpdateSmtpSettings\x12&.outbound.v1.UpdateSmtpSettingsRequest\x1a\x19.outbound.v1.SmtpSettings\"(\x82\xd3\xe4\x93\x02\":\rsmtp_settings2\x11/v1/settings/smtp\x12y\n" +
@@ -4603,135 +4665,138 @@ var file_outbound_v1_settings_service_proto_goTypes = []any{
 	(*emptypb.Empty)(nil),                // 75: google.protobuf.Empty
 }
 var file_outbound_v1_settings_service_proto_depIdxs = []int32{
-	0,  // 0: outbound.v1.SmtpSettings.encryption:type_name -> outbound.v1.SmtpSettings.Encryption.Mode
-	1,  // 1: outbound.v1.SmtpSettings.auth:type_name -> outbound.v1.SmtpSettings.Auth.Method
-	62, // 2: outbound.v1.SmtpSettings.update_time:type_name -> google.protobuf.Timestamp
-	3,  // 3: outbound.v1.SmtpSettings.oauth2:type_name -> outbound.v1.RelayOAuth2
-	63, // 4: outbound.v1.SmtpSettings.rate_limit:type_name -> outbound.v1.RateLimit
-	4,  // 5: outbound.v1.SmtpSettings.daily_notice:type_name -> outbound.v1.DailyNotice
-	64, // 6: outbound.v1.SmtpSettings.ca_certificates:type_name -> outbound.v1.CertificateInfo
-	65, // 7: outbound.v1.RelayOAuth2.parameters:type_name -> outbound.v1.OAuth2Parameter
-	60, // 8: outbound.v1.SendTestEmailResponse.results:type_name -> outbound.v1.SendTestEmailResponse.Result
-	66, // 9: outbound.v1.DefaultMailText.text:type_name -> outbound.v1.MailText
-	10, // 10: outbound.v1.ListMacrosResponse.macros:type_name -> outbound.v1.Macro
-	11, // 11: outbound.v1.ListMacrosResponse.defaults:type_name -> outbound.v1.DefaultMailText
-	62, // 12: outbound.v1.Revision.time:type_name -> google.protobuf.Timestamp
-	14, // 13: outbound.v1.Revision.changes:type_name -> outbound.v1.Change
-	16, // 14: outbound.v1.CheckChangesRequest.changes:type_name -> outbound.v1.PlannedChange
-	43, // 15: outbound.v1.PlannedChange.create_event_type:type_name -> outbound.v1.CreateEventTypeRequest
-	44, // 16: outbound.v1.PlannedChange.update_event_type:type_name -> outbound.v1.UpdateEventTypeRequest
-	45, // 17: outbound.v1.PlannedChange.delete_event_type:type_name -> outbound.v1.DeleteEventTypeRequest
-	37, // 18: outbound.v1.PlannedChange.create_custom_field:type_name -> outbound.v1.CreateCustomFieldRequest
-	38, // 19: outbound.v1.PlannedChange.update_custom_field:type_name -> outbound.v1.UpdateCustomFieldRequest
-	39, // 20: outbound.v1.PlannedChange.delete_custom_field:type_name -> outbound.v1.DeleteCustomFieldRequest
-	31, // 21: outbound.v1.PlannedChange.update_smtp_settings:type_name -> outbound.v1.UpdateSmtpSettingsRequest
-	33, // 22: outbound.v1.PlannedChange.update_email_settings:type_name -> outbound.v1.UpdateEmailSettingsRequest
-	49, // 23: outbound.v1.PlannedChange.create_appliance:type_name -> outbound.v1.CreateApplianceRequest
-	50, // 24: outbound.v1.PlannedChange.update_appliance:type_name -> outbound.v1.UpdateApplianceRequest
-	52, // 25: outbound.v1.PlannedChange.delete_appliance:type_name -> outbound.v1.DeleteApplianceRequest
-	67, // 26: outbound.v1.PlannedChange.create_recipient:type_name -> outbound.v1.CreateRecipientRequest
-	68, // 27: outbound.v1.PlannedChange.update_recipient:type_name -> outbound.v1.UpdateRecipientRequest
-	69, // 28: outbound.v1.PlannedChange.delete_recipient:type_name -> outbound.v1.DeleteRecipientRequest
-	18, // 29: outbound.v1.CheckedChange.faults:type_name -> outbound.v1.FieldFault
-	17, // 30: outbound.v1.CheckChangesResponse.results:type_name -> outbound.v1.CheckedChange
-	13, // 31: outbound.v1.ListRevisionsResponse.revisions:type_name -> outbound.v1.Revision
-	13, // 32: outbound.v1.RollBackResponse.revision:type_name -> outbound.v1.Revision
-	70, // 33: outbound.v1.EmailSettings.retry_duration:type_name -> google.protobuf.Duration
-	70, // 34: outbound.v1.EmailSettings.retry_interval:type_name -> google.protobuf.Duration
-	62, // 35: outbound.v1.EmailSettings.update_time:type_name -> google.protobuf.Timestamp
-	27, // 36: outbound.v1.EventType.variables:type_name -> outbound.v1.Variable
-	62, // 37: outbound.v1.Appliance.create_time:type_name -> google.protobuf.Timestamp
-	62, // 38: outbound.v1.Appliance.rotate_time:type_name -> google.protobuf.Timestamp
-	70, // 39: outbound.v1.Appliance.silent_after:type_name -> google.protobuf.Duration
-	2,  // 40: outbound.v1.UpdateSmtpSettingsRequest.smtp_settings:type_name -> outbound.v1.SmtpSettings
-	71, // 41: outbound.v1.UpdateSmtpSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
-	24, // 42: outbound.v1.UpdateEmailSettingsRequest.email_settings:type_name -> outbound.v1.EmailSettings
-	71, // 43: outbound.v1.UpdateEmailSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
-	25, // 44: outbound.v1.ListCustomFieldsResponse.custom_fields:type_name -> outbound.v1.CustomField
-	25, // 45: outbound.v1.CreateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
-	25, // 46: outbound.v1.UpdateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
-	71, // 47: outbound.v1.UpdateCustomFieldRequest.update_mask:type_name -> google.protobuf.FieldMask
-	26, // 48: outbound.v1.ListEventTypesResponse.event_types:type_name -> outbound.v1.EventType
-	26, // 49: outbound.v1.CreateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
-	26, // 50: outbound.v1.UpdateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
-	71, // 51: outbound.v1.UpdateEventTypeRequest.update_mask:type_name -> google.protobuf.FieldMask
-	28, // 52: outbound.v1.ListAppliancesResponse.appliances:type_name -> outbound.v1.Appliance
-	28, // 53: outbound.v1.CreateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
-	28, // 54: outbound.v1.UpdateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
-	71, // 55: outbound.v1.UpdateApplianceRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 56: outbound.v1.WatchSettingsResponse.smtp:type_name -> outbound.v1.SmtpSettings
-	24, // 57: outbound.v1.WatchSettingsResponse.email:type_name -> outbound.v1.EmailSettings
-	25, // 58: outbound.v1.WatchSettingsResponse.custom_fields:type_name -> outbound.v1.CustomField
-	26, // 59: outbound.v1.WatchSettingsResponse.event_types:type_name -> outbound.v1.EventType
-	57, // 60: outbound.v1.WatchSettingsResponse.appliances:type_name -> outbound.v1.StoredAppliance
-	72, // 61: outbound.v1.WatchSettingsResponse.tokens:type_name -> outbound.v1.StoredToken
-	73, // 62: outbound.v1.WatchSettingsResponse.users:type_name -> outbound.v1.StoredUser
-	61, // 63: outbound.v1.WatchSettingsResponse.sealed_smtp_secrets:type_name -> outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
-	74, // 64: outbound.v1.WatchSettingsResponse.first_admin:type_name -> outbound.v1.FirstAdmin
-	55, // 65: outbound.v1.WatchSettingsResponse.keyring:type_name -> outbound.v1.Keyring
-	56, // 66: outbound.v1.Keyring.handed:type_name -> outbound.v1.HandedKey
-	62, // 67: outbound.v1.Keyring.start_time:type_name -> google.protobuf.Timestamp
-	62, // 68: outbound.v1.Keyring.end_time:type_name -> google.protobuf.Timestamp
-	28, // 69: outbound.v1.StoredAppliance.appliance:type_name -> outbound.v1.Appliance
-	30, // 70: outbound.v1.SettingsService.GetSmtpSettings:input_type -> outbound.v1.GetSmtpSettingsRequest
-	31, // 71: outbound.v1.SettingsService.UpdateSmtpSettings:input_type -> outbound.v1.UpdateSmtpSettingsRequest
-	5,  // 72: outbound.v1.SettingsService.SendTestEmail:input_type -> outbound.v1.SendTestEmailRequest
-	32, // 73: outbound.v1.SettingsService.GetEmailSettings:input_type -> outbound.v1.GetEmailSettingsRequest
-	33, // 74: outbound.v1.SettingsService.UpdateEmailSettings:input_type -> outbound.v1.UpdateEmailSettingsRequest
-	34, // 75: outbound.v1.SettingsService.ListCustomFields:input_type -> outbound.v1.ListCustomFieldsRequest
-	36, // 76: outbound.v1.SettingsService.GetCustomField:input_type -> outbound.v1.GetCustomFieldRequest
-	37, // 77: outbound.v1.SettingsService.CreateCustomField:input_type -> outbound.v1.CreateCustomFieldRequest
-	38, // 78: outbound.v1.SettingsService.UpdateCustomField:input_type -> outbound.v1.UpdateCustomFieldRequest
-	39, // 79: outbound.v1.SettingsService.DeleteCustomField:input_type -> outbound.v1.DeleteCustomFieldRequest
-	40, // 80: outbound.v1.SettingsService.ListEventTypes:input_type -> outbound.v1.ListEventTypesRequest
-	42, // 81: outbound.v1.SettingsService.GetEventType:input_type -> outbound.v1.GetEventTypeRequest
-	43, // 82: outbound.v1.SettingsService.CreateEventType:input_type -> outbound.v1.CreateEventTypeRequest
-	44, // 83: outbound.v1.SettingsService.UpdateEventType:input_type -> outbound.v1.UpdateEventTypeRequest
-	45, // 84: outbound.v1.SettingsService.DeleteEventType:input_type -> outbound.v1.DeleteEventTypeRequest
-	9,  // 85: outbound.v1.SettingsService.ListMacros:input_type -> outbound.v1.ListMacrosRequest
-	46, // 86: outbound.v1.SettingsService.ListAppliances:input_type -> outbound.v1.ListAppliancesRequest
-	48, // 87: outbound.v1.SettingsService.GetAppliance:input_type -> outbound.v1.GetApplianceRequest
-	49, // 88: outbound.v1.SettingsService.CreateAppliance:input_type -> outbound.v1.CreateApplianceRequest
-	50, // 89: outbound.v1.SettingsService.UpdateAppliance:input_type -> outbound.v1.UpdateApplianceRequest
-	51, // 90: outbound.v1.SettingsService.RotateAppliance:input_type -> outbound.v1.RotateApplianceRequest
-	52, // 91: outbound.v1.SettingsService.DeleteAppliance:input_type -> outbound.v1.DeleteApplianceRequest
-	15, // 92: outbound.v1.SettingsService.CheckChanges:input_type -> outbound.v1.CheckChangesRequest
-	20, // 93: outbound.v1.SettingsService.ListRevisions:input_type -> outbound.v1.ListRevisionsRequest
-	22, // 94: outbound.v1.SettingsService.RollBack:input_type -> outbound.v1.RollBackRequest
-	53, // 95: outbound.v1.SettingsService.WatchSettings:input_type -> outbound.v1.WatchSettingsRequest
-	7,  // 96: outbound.v1.SettingsService.KeepRelayToken:input_type -> outbound.v1.KeepRelayTokenRequest
-	2,  // 97: outbound.v1.SettingsService.GetSmtpSettings:output_type -> outbound.v1.SmtpSettings
-	2,  // 98: outbound.v1.SettingsService.UpdateSmtpSettings:output_type -> outbound.v1.SmtpSettings
-	6,  // 99: outbound.v1.SettingsService.SendTestEmail:output_type -> outbound.v1.SendTestEmailResponse
-	24, // 100: outbound.v1.SettingsService.GetEmailSettings:output_type -> outbound.v1.EmailSettings
-	24, // 101: outbound.v1.SettingsService.UpdateEmailSettings:output_type -> outbound.v1.EmailSettings
-	35, // 102: outbound.v1.SettingsService.ListCustomFields:output_type -> outbound.v1.ListCustomFieldsResponse
-	25, // 103: outbound.v1.SettingsService.GetCustomField:output_type -> outbound.v1.CustomField
-	25, // 104: outbound.v1.SettingsService.CreateCustomField:output_type -> outbound.v1.CustomField
-	25, // 105: outbound.v1.SettingsService.UpdateCustomField:output_type -> outbound.v1.CustomField
-	75, // 106: outbound.v1.SettingsService.DeleteCustomField:output_type -> google.protobuf.Empty
-	41, // 107: outbound.v1.SettingsService.ListEventTypes:output_type -> outbound.v1.ListEventTypesResponse
-	26, // 108: outbound.v1.SettingsService.GetEventType:output_type -> outbound.v1.EventType
-	26, // 109: outbound.v1.SettingsService.CreateEventType:output_type -> outbound.v1.EventType
-	26, // 110: outbound.v1.SettingsService.UpdateEventType:output_type -> outbound.v1.EventType
-	75, // 111: outbound.v1.SettingsService.DeleteEventType:output_type -> google.protobuf.Empty
-	12, // 112: outbound.v1.SettingsService.ListMacros:output_type -> outbound.v1.ListMacrosResponse
-	47, // 113: outbound.v1.SettingsService.ListAppliances:output_type -> outbound.v1.ListAppliancesResponse
-	28, // 114: outbound.v1.SettingsService.GetAppliance:output_type -> outbound.v1.Appliance
-	29, // 115: outbound.v1.SettingsService.CreateAppliance:output_type -> outbound.v1.ApplianceCredentials
-	28, // 116: outbound.v1.SettingsService.UpdateAppliance:output_type -> outbound.v1.Appliance
-	29, // 117: outbound.v1.SettingsService.RotateAppliance:output_type -> outbound.v1.ApplianceCredentials
-	75, // 118: outbound.v1.SettingsService.DeleteAppliance:output_type -> google.protobuf.Empty
-	19, // 119: outbound.v1.SettingsService.CheckChanges:output_type -> outbound.v1.CheckChangesResponse
-	21, // 120: outbound.v1.SettingsService.ListRevisions:output_type -> outbound.v1.ListRevisionsResponse
-	23, // 121: outbound.v1.SettingsService.RollBack:output_type -> outbound.v1.RollBackResponse
-	54, // 122: outbound.v1.SettingsService.WatchSettings:output_type -> outbound.v1.WatchSettingsResponse
-	75, // 123: outbound.v1.SettingsService.KeepRelayToken:output_type -> google.protobuf.Empty
-	97, // [97:124] is the sub-list for method output_type
-	70, // [70:97] is the sub-list for method input_type
-	70, // [70:70] is the sub-list for extension type_name
-	70, // [70:70] is the sub-list for extension extendee
-	0,  // [0:70] is the sub-list for field type_name
+	0,   // 0: outbound.v1.SmtpSettings.encryption:type_name -> outbound.v1.SmtpSettings.Encryption.Mode
+	1,   // 1: outbound.v1.SmtpSettings.auth:type_name -> outbound.v1.SmtpSettings.Auth.Method
+	62,  // 2: outbound.v1.SmtpSettings.update_time:type_name -> google.protobuf.Timestamp
+	3,   // 3: outbound.v1.SmtpSettings.oauth2:type_name -> outbound.v1.RelayOAuth2
+	63,  // 4: outbound.v1.SmtpSettings.rate_limit:type_name -> outbound.v1.RateLimit
+	4,   // 5: outbound.v1.SmtpSettings.daily_notice:type_name -> outbound.v1.DailyNotice
+	64,  // 6: outbound.v1.SmtpSettings.ca_certificates:type_name -> outbound.v1.CertificateInfo
+	65,  // 7: outbound.v1.RelayOAuth2.parameters:type_name -> outbound.v1.OAuth2Parameter
+	60,  // 8: outbound.v1.SendTestEmailResponse.results:type_name -> outbound.v1.SendTestEmailResponse.Result
+	66,  // 9: outbound.v1.DefaultMailText.text:type_name -> outbound.v1.MailText
+	10,  // 10: outbound.v1.ListMacrosResponse.macros:type_name -> outbound.v1.Macro
+	11,  // 11: outbound.v1.ListMacrosResponse.defaults:type_name -> outbound.v1.DefaultMailText
+	62,  // 12: outbound.v1.Revision.time:type_name -> google.protobuf.Timestamp
+	14,  // 13: outbound.v1.Revision.changes:type_name -> outbound.v1.Change
+	16,  // 14: outbound.v1.CheckChangesRequest.changes:type_name -> outbound.v1.PlannedChange
+	43,  // 15: outbound.v1.PlannedChange.create_event_type:type_name -> outbound.v1.CreateEventTypeRequest
+	44,  // 16: outbound.v1.PlannedChange.update_event_type:type_name -> outbound.v1.UpdateEventTypeRequest
+	45,  // 17: outbound.v1.PlannedChange.delete_event_type:type_name -> outbound.v1.DeleteEventTypeRequest
+	37,  // 18: outbound.v1.PlannedChange.create_custom_field:type_name -> outbound.v1.CreateCustomFieldRequest
+	38,  // 19: outbound.v1.PlannedChange.update_custom_field:type_name -> outbound.v1.UpdateCustomFieldRequest
+	39,  // 20: outbound.v1.PlannedChange.delete_custom_field:type_name -> outbound.v1.DeleteCustomFieldRequest
+	31,  // 21: outbound.v1.PlannedChange.update_smtp_settings:type_name -> outbound.v1.UpdateSmtpSettingsRequest
+	33,  // 22: outbound.v1.PlannedChange.update_email_settings:type_name -> outbound.v1.UpdateEmailSettingsRequest
+	49,  // 23: outbound.v1.PlannedChange.create_appliance:type_name -> outbound.v1.CreateApplianceRequest
+	50,  // 24: outbound.v1.PlannedChange.update_appliance:type_name -> outbound.v1.UpdateApplianceRequest
+	52,  // 25: outbound.v1.PlannedChange.delete_appliance:type_name -> outbound.v1.DeleteApplianceRequest
+	67,  // 26: outbound.v1.PlannedChange.create_recipient:type_name -> outbound.v1.CreateRecipientRequest
+	68,  // 27: outbound.v1.PlannedChange.update_recipient:type_name -> outbound.v1.UpdateRecipientRequest
+	69,  // 28: outbound.v1.PlannedChange.delete_recipient:type_name -> outbound.v1.DeleteRecipientRequest
+	18,  // 29: outbound.v1.CheckedChange.faults:type_name -> outbound.v1.FieldFault
+	17,  // 30: outbound.v1.CheckChangesResponse.results:type_name -> outbound.v1.CheckedChange
+	13,  // 31: outbound.v1.ListRevisionsResponse.revisions:type_name -> outbound.v1.Revision
+	13,  // 32: outbound.v1.RollBackResponse.revision:type_name -> outbound.v1.Revision
+	70,  // 33: outbound.v1.EmailSettings.retry_duration:type_name -> google.protobuf.Duration
+	70,  // 34: outbound.v1.EmailSettings.retry_interval:type_name -> google.protobuf.Duration
+	62,  // 35: outbound.v1.EmailSettings.update_time:type_name -> google.protobuf.Timestamp
+	27,  // 36: outbound.v1.EventType.variables:type_name -> outbound.v1.Variable
+	62,  // 37: outbound.v1.Appliance.create_time:type_name -> google.protobuf.Timestamp
+	62,  // 38: outbound.v1.Appliance.rotate_time:type_name -> google.protobuf.Timestamp
+	70,  // 39: outbound.v1.Appliance.silent_after:type_name -> google.protobuf.Duration
+	62,  // 40: outbound.v1.Appliance.token_expire_time:type_name -> google.protobuf.Timestamp
+	2,   // 41: outbound.v1.UpdateSmtpSettingsRequest.smtp_settings:type_name -> outbound.v1.SmtpSettings
+	71,  // 42: outbound.v1.UpdateSmtpSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	24,  // 43: outbound.v1.UpdateEmailSettingsRequest.email_settings:type_name -> outbound.v1.EmailSettings
+	71,  // 44: outbound.v1.UpdateEmailSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	25,  // 45: outbound.v1.ListCustomFieldsResponse.custom_fields:type_name -> outbound.v1.CustomField
+	25,  // 46: outbound.v1.CreateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
+	25,  // 47: outbound.v1.UpdateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
+	71,  // 48: outbound.v1.UpdateCustomFieldRequest.update_mask:type_name -> google.protobuf.FieldMask
+	26,  // 49: outbound.v1.ListEventTypesResponse.event_types:type_name -> outbound.v1.EventType
+	26,  // 50: outbound.v1.CreateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
+	26,  // 51: outbound.v1.UpdateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
+	71,  // 52: outbound.v1.UpdateEventTypeRequest.update_mask:type_name -> google.protobuf.FieldMask
+	28,  // 53: outbound.v1.ListAppliancesResponse.appliances:type_name -> outbound.v1.Appliance
+	28,  // 54: outbound.v1.CreateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
+	28,  // 55: outbound.v1.UpdateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
+	71,  // 56: outbound.v1.UpdateApplianceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	70,  // 57: outbound.v1.RotateApplianceRequest.overlap:type_name -> google.protobuf.Duration
+	2,   // 58: outbound.v1.WatchSettingsResponse.smtp:type_name -> outbound.v1.SmtpSettings
+	24,  // 59: outbound.v1.WatchSettingsResponse.email:type_name -> outbound.v1.EmailSettings
+	25,  // 60: outbound.v1.WatchSettingsResponse.custom_fields:type_name -> outbound.v1.CustomField
+	26,  // 61: outbound.v1.WatchSettingsResponse.event_types:type_name -> outbound.v1.EventType
+	57,  // 62: outbound.v1.WatchSettingsResponse.appliances:type_name -> outbound.v1.StoredAppliance
+	72,  // 63: outbound.v1.WatchSettingsResponse.tokens:type_name -> outbound.v1.StoredToken
+	73,  // 64: outbound.v1.WatchSettingsResponse.users:type_name -> outbound.v1.StoredUser
+	61,  // 65: outbound.v1.WatchSettingsResponse.sealed_smtp_secrets:type_name -> outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
+	74,  // 66: outbound.v1.WatchSettingsResponse.first_admin:type_name -> outbound.v1.FirstAdmin
+	55,  // 67: outbound.v1.WatchSettingsResponse.keyring:type_name -> outbound.v1.Keyring
+	56,  // 68: outbound.v1.Keyring.handed:type_name -> outbound.v1.HandedKey
+	62,  // 69: outbound.v1.Keyring.start_time:type_name -> google.protobuf.Timestamp
+	62,  // 70: outbound.v1.Keyring.end_time:type_name -> google.protobuf.Timestamp
+	28,  // 71: outbound.v1.StoredAppliance.appliance:type_name -> outbound.v1.Appliance
+	62,  // 72: outbound.v1.StoredAppliance.previous_token_expire_time:type_name -> google.protobuf.Timestamp
+	30,  // 73: outbound.v1.SettingsService.GetSmtpSettings:input_type -> outbound.v1.GetSmtpSettingsRequest
+	31,  // 74: outbound.v1.SettingsService.UpdateSmtpSettings:input_type -> outbound.v1.UpdateSmtpSettingsRequest
+	5,   // 75: outbound.v1.SettingsService.SendTestEmail:input_type -> outbound.v1.SendTestEmailRequest
+	32,  // 76: outbound.v1.SettingsService.GetEmailSettings:input_type -> outbound.v1.GetEmailSettingsRequest
+	33,  // 77: outbound.v1.SettingsService.UpdateEmailSettings:input_type -> outbound.v1.UpdateEmailSettingsRequest
+	34,  // 78: outbound.v1.SettingsService.ListCustomFields:input_type -> outbound.v1.ListCustomFieldsRequest
+	36,  // 79: outbound.v1.SettingsService.GetCustomField:input_type -> outbound.v1.GetCustomFieldRequest
+	37,  // 80: outbound.v1.SettingsService.CreateCustomField:input_type -> outbound.v1.CreateCustomFieldRequest
+	38,  // 81: outbound.v1.SettingsService.UpdateCustomField:input_type -> outbound.v1.UpdateCustomFieldRequest
+	39,  // 82: outbound.v1.SettingsService.DeleteCustomField:input_type -> outbound.v1.DeleteCustomFieldRequest
+	40,  // 83: outbound.v1.SettingsService.ListEventTypes:input_type -> outbound.v1.ListEventTypesRequest
+	42,  // 84: outbound.v1.SettingsService.GetEventType:input_type -> outbound.v1.GetEventTypeRequest
+	43,  // 85: outbound.v1.SettingsService.CreateEventType:input_type -> outbound.v1.CreateEventTypeRequest
+	44,  // 86: outbound.v1.SettingsService.UpdateEventType:input_type -> outbound.v1.UpdateEventTypeRequest
+	45,  // 87: outbound.v1.SettingsService.DeleteEventType:input_type -> outbound.v1.DeleteEventTypeRequest
+	9,   // 88: outbound.v1.SettingsService.ListMacros:input_type -> outbound.v1.ListMacrosRequest
+	46,  // 89: outbound.v1.SettingsService.ListAppliances:input_type -> outbound.v1.ListAppliancesRequest
+	48,  // 90: outbound.v1.SettingsService.GetAppliance:input_type -> outbound.v1.GetApplianceRequest
+	49,  // 91: outbound.v1.SettingsService.CreateAppliance:input_type -> outbound.v1.CreateApplianceRequest
+	50,  // 92: outbound.v1.SettingsService.UpdateAppliance:input_type -> outbound.v1.UpdateApplianceRequest
+	51,  // 93: outbound.v1.SettingsService.RotateAppliance:input_type -> outbound.v1.RotateApplianceRequest
+	52,  // 94: outbound.v1.SettingsService.DeleteAppliance:input_type -> outbound.v1.DeleteApplianceRequest
+	15,  // 95: outbound.v1.SettingsService.CheckChanges:input_type -> outbound.v1.CheckChangesRequest
+	20,  // 96: outbound.v1.SettingsService.ListRevisions:input_type -> outbound.v1.ListRevisionsRequest
+	22,  // 97: outbound.v1.SettingsService.RollBack:input_type -> outbound.v1.RollBackRequest
+	53,  // 98: outbound.v1.SettingsService.WatchSettings:input_type -> outbound.v1.WatchSettingsRequest
+	7,   // 99: outbound.v1.SettingsService.KeepRelayToken:input_type -> outbound.v1.KeepRelayTokenRequest
+	2,   // 100: outbound.v1.SettingsService.GetSmtpSettings:output_type -> outbound.v1.SmtpSettings
+	2,   // 101: outbound.v1.SettingsService.UpdateSmtpSettings:output_type -> outbound.v1.SmtpSettings
+	6,   // 102: outbound.v1.SettingsService.SendTestEmail:output_type -> outbound.v1.SendTestEmailResponse
+	24,  // 103: outbound.v1.SettingsService.GetEmailSettings:output_type -> outbound.v1.EmailSettings
+	24,  // 104: outbound.v1.SettingsService.UpdateEmailSettings:output_type -> outbound.v1.EmailSettings
+	35,  // 105: outbound.v1.SettingsService.ListCustomFields:output_type -> outbound.v1.ListCustomFieldsResponse
+	25,  // 106: outbound.v1.SettingsService.GetCustomField:output_type -> outbound.v1.CustomField
+	25,  // 107: outbound.v1.SettingsService.CreateCustomField:output_type -> outbound.v1.CustomField
+	25,  // 108: outbound.v1.SettingsService.UpdateCustomField:output_type -> outbound.v1.CustomField
+	75,  // 109: outbound.v1.SettingsService.DeleteCustomField:output_type -> google.protobuf.Empty
+	41,  // 110: outbound.v1.SettingsService.ListEventTypes:output_type -> outbound.v1.ListEventTypesResponse
+	26,  // 111: outbound.v1.SettingsService.GetEventType:output_type -> outbound.v1.EventType
+	26,  // 112: outbound.v1.SettingsService.CreateEventType:output_type -> outbound.v1.EventType
+	26,  // 113: outbound.v1.SettingsService.UpdateEventType:output_type -> outbound.v1.EventType
+	75,  // 114: outbound.v1.SettingsService.DeleteEventType:output_type -> google.protobuf.Empty
+	12,  // 115: outbound.v1.SettingsService.ListMacros:output_type -> outbound.v1.ListMacrosResponse
+	47,  // 116: outbound.v1.SettingsService.ListAppliances:output_type -> outbound.v1.ListAppliancesResponse
+	28,  // 117: outbound.v1.SettingsService.GetAppliance:output_type -> outbound.v1.Appliance
+	29,  // 118: outbound.v1.SettingsService.CreateAppliance:output_type -> outbound.v1.ApplianceCredentials
+	28,  // 119: outbound.v1.SettingsService.UpdateAppliance:output_type -> outbound.v1.Appliance
+	29,  // 120: outbound.v1.SettingsService.RotateAppliance:output_type -> outbound.v1.ApplianceCredentials
+	75,  // 121: outbound.v1.SettingsService.DeleteAppliance:output_type -> google.protobuf.Empty
+	19,  // 122: outbound.v1.SettingsService.CheckChanges:output_type -> outbound.v1.CheckChangesResponse
+	21,  // 123: outbound.v1.SettingsService.ListRevisions:output_type -> outbound.v1.ListRevisionsResponse
+	23,  // 124: outbound.v1.SettingsService.RollBack:output_type -> outbound.v1.RollBackResponse
+	54,  // 125: outbound.v1.SettingsService.WatchSettings:output_type -> outbound.v1.WatchSettingsResponse
+	75,  // 126: outbound.v1.SettingsService.KeepRelayToken:output_type -> google.protobuf.Empty
+	100, // [100:127] is the sub-list for method output_type
+	73,  // [73:100] is the sub-list for method input_type
+	73,  // [73:73] is the sub-list for extension type_name
+	73,  // [73:73] is the sub-list for extension extendee
+	0,   // [0:73] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_settings_service_proto_init() }
