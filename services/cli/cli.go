@@ -37,6 +37,8 @@ type Options struct {
 	Err io.Writer
 	// Terminal says whether Err is a terminal, where progress can be drawn.
 	Terminal bool
+	// InTerminal says whether In is a terminal, where somebody can be asked.
+	InTerminal bool
 	// OutTerminal says whether Out is a terminal, where people read: with colours, unless NO_COLOR is set (no-color.org) or TERM is
 	// dumb, and with times as how long ago they were.
 	OutTerminal bool
@@ -67,6 +69,8 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 		Source:  &client.Source{Files: files, Version: o.Version},
 		Files:   files,
 		Version: o.Version,
+
+		InTerminal: o.InTerminal,
 	}
 	root := &cobra.Command{
 		Use:   "outbound",

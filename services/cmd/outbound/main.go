@@ -14,7 +14,8 @@ func main() {
 	failed := process.Run("outbound", func(ctx context.Context) error {
 		root := cli.New(cli.Options{
 			In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Terminal: isTerminal(os.Stderr), OutTerminal: isTerminal(os.Stdout),
-			Getenv: os.Getenv, Version: process.Version(),
+			InTerminal: isTerminal(os.Stdin),
+			Getenv:     os.Getenv, Version: process.Version(),
 		}, runCommand(), repairCommand())
 		code = cli.Execute(ctx, root, os.Args[1:])
 		return nil

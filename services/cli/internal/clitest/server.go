@@ -70,6 +70,8 @@ type Call struct {
 // Server answers calls by their method and path, e.g. `GET /v1/recipients`, and records them.
 type Server struct {
 	URL string
+	// InTerminal says that standard input is a terminal.
+	InTerminal bool
 	// In is the standard input of commands, Env their environment.
 	In  string
 	Env map[string]string

@@ -32,16 +32,16 @@ func (env *Env) Answer(nobody string) (bool, error) {
 // YesFlag adds --yes to a command that asks with Confirm.
 func YesFlag(cmd *cobra.Command) { cmd.Flags().Bool("yes", false, "do not ask for confirmation") }
 
-// Confirm asks before something that cannot be undone, on standard error, so that the output stays one document. With --yes it does not
-// ask. Without an answer, as without a terminal, it is a usage error; the answer no is an error too, so that a script does not go on.
+// Confirm asks before something that cannot be undone, on standard error, so that the output stays one document. With --yes, and where
+// standard input is no terminal, as in scripts, it does not ask. The answer no is an error.
 func (env *Env) Confirm(cmd *cobra.Command, question string) error {
-	if yes, err := cmd.Flags().GetBool("yes"); yes || err != nil {
+	if yes, err := cmd.Flags().GetBool("yes"); yes || err != nil || !env.InTerminal {
 		return err
 	}
 	if _, err := fmt.Fprint(env.Err, output.Clean(question), " yes or no: "); err != nil {
 		return err
 	}
-	sure, err := env.Answer("there is no terminal to ask at: use --yes to confirm " + cmd.CommandPath())
+	sure, err := env.Answer("there was no answer: use --yes to confirm " + cmd.CommandPath())
 	if err != nil {
 		_, _ = fmt.Fprintln(env.Err)
 		return err

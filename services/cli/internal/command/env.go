@@ -17,6 +17,8 @@ type Env struct {
 	Source *client.Source
 	// Files reads what commands are given.
 	Files *input.Reader
+	// InTerminal says whether standard input is a terminal, where somebody can be asked.
+	InTerminal bool
 	// Version of this release.
 	Version string
 }

@@ -30,6 +30,15 @@ func destroys(env *command.Env) *cobra.Command {
 	return cmd
 }
 
+// A script that was written before there was a question goes on as it did, and keeps its input.
+func TestAScriptIsNotAsked(t *testing.T) {
+	s := clitest.Serve(t, map[string]clitest.Answer{"DELETE /v1/it": clitest.JSON("{}")})
+	s.In = "no\n"
+	if got := s.Run(t, destroys, "destroy"); got.Code != exit.CodeOK || len(s.Calls("")) != 1 || got.Err+got.Out != "" {
+		t.Errorf("%d calls, %+v", len(s.Calls("")), got)
+	}
+}
+
 func TestWhatCannotBeUndoneIsAskedFor(t *testing.T) {
 	for _, c := range []struct {
 		in, args, says string
@@ -44,7 +53,7 @@ func TestWhatCannotBeUndoneIsAskedFor(t *testing.T) {
 		{"", "-o json", "use --yes", exit.CodeUsage, 0},
 	} {
 		s := clitest.Serve(t, map[string]clitest.Answer{"DELETE /v1/it": clitest.JSON("{}")})
-		s.In = c.in
+		s.In, s.InTerminal = c.in, true
 		got := s.Run(t, destroys, append([]string{"destroy"}, strings.Fields(c.args)...)...)
 		if got.Code != c.code || len(s.Calls("")) != c.calls || !strings.Contains(got.Err, c.says) || got.Out != "" {
 			t.Errorf("%q %s: %d calls, %+v", c.in, c.args, len(s.Calls("")), got)
