@@ -40,7 +40,8 @@ func (s *Server) RunContext(ctx context.Context, build func(*command.Env) *cobra
 // Execute runs a command that prints to p.
 func (s *Server) Execute(ctx context.Context, p *output.Printer, build func(*command.Env) *cobra.Command, args []string) error {
 	files := &input.Reader{In: strings.NewReader(s.In), Getenv: func(name string) string { return s.Env[name] }}
-	env := &command.Env{Printer: p, Source: &client.Source{Files: files, Version: "test"}, Files: files, Version: "test", InTerminal: s.InTerminal}
+	env := &command.Env{Printer: p, Source: &client.Source{Files: files, Version: "test"}, Files: files, Version: "test",
+		InTerminal: s.InTerminal}
 	root := &cobra.Command{Use: "outbound", SilenceUsage: true, SilenceErrors: true}
 	root.SetOut(p.Out)
 	root.SetErr(p.Err)
