@@ -54,6 +54,7 @@ func published() map[string]protoreflect.MethodDescriptor {
 		outboundv1.File_outbound_v1_access_service_proto, outboundv1.File_outbound_v1_event_service_proto,
 		outboundv1.File_outbound_v1_delivery_service_proto, outboundv1.File_outbound_v1_status_service_proto,
 		outboundv1.File_outbound_v1_backup_service_proto, outboundv1.File_outbound_v1_audit_service_proto,
+		outboundv1.File_outbound_v1_key_service_proto,
 	} {
 		for i := range file.Services().Len() {
 			methods := file.Services().Get(i).Methods()
