@@ -26,6 +26,7 @@ import (
 // interceptors is what every call passes before and after its handler.
 type interceptors struct {
 	auth     Authenticator
+	fresh    *quota.NewTokens
 	log      *slog.Logger
 	rules    map[string]Rule
 	rows     []Row
@@ -47,11 +48,12 @@ func newInterceptors(o ServerOptions) *interceptors {
 	if o.Authenticator == nil {
 		o.Authenticator = Tokens{}
 	}
-	g := &interceptors{auth: o.Authenticator, log: o.Logger, rules: Rules(), rows: o.Errors, exempt: o.HandlerValidates, stop: o.Stop,
-		audit: o.Audit}
+	g := &interceptors{auth: o.Authenticator, log: o.Logger, rules: Rules(), rows: o.Errors, exempt: o.HandlerValidates,
+		stop: o.Stop, audit: o.Audit}
 	if o.Limits == (quota.Options{}) {
 		o.Limits = quota.DefaultOptions()
 	}
+	g.fresh = quota.AwaitTokens()
 	g.quota, g.patience = quota.New(o.Limits), o.Limits.RequestTimeout
 	g.validate, g.broken = NewValidator()
 	return g
@@ -200,6 +202,12 @@ func (g *interceptors) identify(ctx context.Context) (Principal, error) {
 		return Principal{}, errNoToken
 	}
 	p, err := g.auth.Authenticate(ctx, token)
+	if errors.Is(err, ErrUnknownToken) {
+		g.fresh.Await(ctx, token, func() bool {
+			p, err = g.auth.Authenticate(ctx, token)
+			return errors.Is(err, ErrUnknownToken)
+		})
+	}
 	if err == nil && proved && p.Role == RoleService {
 		p.Service = service
 	}
