@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
@@ -10,7 +11,8 @@ import (
 )
 
 // Starting answers /healthz, /readyz and /metrics while a process waits for what it needs at its start, so that those who run it learn what
-// that is. The listener is used for the process itself afterwards.
+// that is. All else is answered with 503 and Retry-After: a client tries again, where it would take 404 for final. The listener is used for
+// the process itself afterwards.
 type Starting struct {
 	mu   sync.Mutex
 	text string
@@ -24,6 +26,7 @@ func ServeStarting(l net.Listener, metrics http.Handler) *Starting {
 	lent := &lentListener{Listener: l, closed: make(chan struct{})}
 	mux := http.NewServeMux()
 	Ops{Metrics: metrics, Checks: []Check{{Name: "start", Ask: s.ask}}}.Register(mux)
+	mux.HandleFunc("/", later)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: readHeaderTimeout}
 	server.SetKeepAlivesEnabled(false)
 	done := make(chan struct{})
@@ -59,6 +62,18 @@ func (s *Starting) ask(context.Context) error {
 	}
 	return errors.New(s.text)
 }
+
+// later answers what the process will answer once it has started, with the JSON of a google.rpc.Status. What is waited
+// for is not for clients: it has addresses.
+func later(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_ = json.NewEncoder(w).Encode(map[string]any{"code": codeUnavailable, "message": "the service is starting: try again in a moment", "details": []any{}})
+}
+
+// codeUnavailable is UNAVAILABLE of google.rpc.Code.
+const codeUnavailable = 14
 
 // Stop ends it and leaves the listener open. Stopping it twice is no error.
 func (s *Starting) Stop() { s.stop.Do(s.over) }
