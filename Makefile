@@ -22,7 +22,7 @@ MODULES := proto pkg services e2e
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/outbound-events/outbound/pkg/process.version=$(VERSION)
 
-.PHONY: help demo test test-busy test-onecore powerloss check vulnerabilities sbom fuzz bench soak ledger ledger-mutations build generate verify golden screenshots release test-packages test-deploy fmt lint vet secrets clean axe receivers
+.PHONY: help demo test test-busy test-onecore powerloss check vulnerabilities sbom fuzz bench soak ledger ledger-mutations build generate verify golden screenshots release test-packages test-compose test-deploy fmt lint vet secrets clean axe receivers
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,10 @@ release: .bin/nfpm ## build archives, deb and rpm packages and checksums into di
 
 test-packages: .bin/nfpm ## install, start, upgrade, remove and purge the deb packages (needs root on Debian)
 	@tools/packages-test.sh
+
+test-compose: ## run docker-compose.yml on a container engine and test it there (needs root and docker.io, or BASES=registry)
+	@tools/needs.sh busybox redis-server
+	@tools/compose-test.sh
 
 test-deploy: ## evaluate alerts and dashboards on a running system
 	cd tools/deploytest && GOWORK=off go test -count=1 -timeout 30m -v ./...

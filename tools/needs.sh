@@ -7,6 +7,7 @@ set -euo pipefail
 packages() {
   case "$1" in
     gcc) echo "gcc libc6-dev" ;; # the race detector needs cgo
+    busybox) echo "busybox-static" ;;
     redis-server) echo "redis-server" ;;
     chromium) echo "chromium" ;;
     taskset) echo "util-linux" ;;

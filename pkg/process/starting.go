@@ -63,8 +63,8 @@ func (s *Starting) ask(context.Context) error {
 	return errors.New(s.text)
 }
 
-// later answers what the process will answer once it has started, with the JSON of a google.rpc.Status. What is waited
-// for is not for clients: it has addresses.
+// later answers what the process will answer once it has started, with the JSON of a google.rpc.Status. It does not say what is waited for:
+// that has addresses, and this is for clients.
 func later(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Retry-After", "1")
