@@ -69,7 +69,9 @@ func later(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Retry-After", "1")
 	w.WriteHeader(http.StatusServiceUnavailable)
-	_ = json.NewEncoder(w).Encode(map[string]any{"code": codeUnavailable, "message": "the service is starting: try again in a moment", "details": []any{}})
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"code": codeUnavailable, "message": "the service is starting: try again in a moment", "details": []any{},
+	})
 }
 
 // codeUnavailable is UNAVAILABLE of google.rpc.Code.
