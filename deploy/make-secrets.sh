@@ -40,6 +40,8 @@ keyset() {
 secret admin.token random obt_ 32
 secret service.token random obt_ 32
 secret console.token random obt_ 32
+secret metrics.token random obt_ 32
+secret grafana.password random "" 24
 secret nats.password random core_ 32
 secret seal.key keyset
 

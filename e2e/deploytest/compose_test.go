@@ -20,7 +20,7 @@ const optionsTarget = "/etc/outbound/options.yaml"
 // project reads docker-compose.yml, which checks it against the schema of Compose.
 func project(t *testing.T) *types.Project {
 	t.Helper()
-	o, err := cli.NewProjectOptions([]string{filepath.Join(root(t), "docker-compose.yml")})
+	o, err := cli.NewProjectOptions([]string{filepath.Join(root(t), "docker-compose.yml")}, cli.WithProfiles([]string{"*"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,11 +56,11 @@ func servers(t *testing.T) []string {
 	return out
 }
 
-// own are the services of the file that are built here.
+// own are the services of the file that are built here, but the demo, which is no service.
 func own(p *types.Project) map[string]types.ServiceConfig {
 	out := map[string]types.ServiceConfig{}
 	for name, s := range p.Services {
-		if s.Build != nil {
+		if s.Build != nil && name != "demo" {
 			out[name] = s
 		}
 	}
@@ -85,6 +85,11 @@ func TestComposeHasEveryService(t *testing.T) {
 	if len(own(p)) != len(servers(t)) {
 		t.Errorf("docker-compose.yml builds %d services, services/cmd has %d", len(own(p)), len(servers(t)))
 	}
+	for name, profile := range map[string]string{"prometheus": "observability", "grafana": "observability", "demo": "demo"} {
+		if got := p.Services[name].Profiles; !slices.Equal(got, []string{profile}) {
+			t.Errorf("service %s is in the profiles %v, want %s", name, got, profile)
+		}
+	}
 	for _, image := range []string{p.Services["nats"].Image, p.Services["redis"].Image} {
 		if !strings.HasPrefix(image, "nats:2.15.2") && !strings.HasPrefix(image, "redis:7") {
 			t.Errorf("image %s is not one that was chosen", image)
@@ -97,7 +102,7 @@ func TestComposeIsClosed(t *testing.T) {
 		if !s.ReadOnly || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") || !slices.Contains(s.CapDrop, "ALL") {
 			t.Errorf("service %s is not read-only without privileges", name)
 		}
-		if s.HealthCheck == nil || len(s.HealthCheck.Test) == 0 {
+		if name != "demo" && (s.HealthCheck == nil || len(s.HealthCheck.Test) == 0) {
 			t.Errorf("service %s has no health check", name)
 		}
 		for _, port := range s.Ports {

@@ -1,10 +1,13 @@
 package harness
 
 import (
+	"context"
 	"encoding/pem"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +22,7 @@ type Receiver struct {
 	scripts map[string]Script
 	says    map[string]string
 	holds   map[string]chan struct{}
+	thinks  map[string]time.Duration
 }
 
 // Script says what a recipient answers: the n-th try of each event gets the n-th status, and the last one for ever after.
@@ -26,8 +30,9 @@ type Script []int
 
 // NewReceiver starts a receiver, on HTTP and on HTTPS, for as long as the test lasts.
 func NewReceiver(t T) *Receiver {
-	r := &Receiver{Ledger: NewLedger(), scripts: map[string]Script{}, says: map[string]string{}, holds: map[string]chan struct{}{}}
-	r.plain = httptest.NewServer(r)
+	r := &Receiver{Ledger: NewLedger(), scripts: map[string]Script{}, says: map[string]string{}, holds: map[string]chan struct{}{},
+		thinks: map[string]time.Duration{}}
+	r.plain = plainServer(t, r)
 	r.secure = httptest.NewTLSServer(r)
 	t.Cleanup(func() {
 		r.mu.Lock()
@@ -40,6 +45,23 @@ func NewReceiver(t T) *Receiver {
 		r.secure.Close()
 	})
 	return r
+}
+
+// plainServer listens where containers reach it, if HostVariable says so, else on loopback.
+func plainServer(t T, h http.Handler) *httptest.Server {
+	host := os.Getenv(HostVariable)
+	if host == "" {
+		return httptest.NewServer(h)
+	}
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatalf("listen for containers: %v", err)
+	}
+	s := httptest.NewUnstartedServer(h)
+	_ = s.Listener.Close()
+	s.Listener = l
+	s.Start()
+	return s
 }
 
 // URL is where a recipient is reached.
@@ -65,6 +87,13 @@ func (r *Receiver) Say(recipient, body string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.says[recipient] = body
+}
+
+// Think has a recipient take that long for each of its answers.
+func (r *Receiver) Think(recipient string, long time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.thinks[recipient] = long
 }
 
 // Held is the status of a receipt that was not answered but held; once released it is answered 503.
@@ -94,7 +123,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	name := strings.TrimPrefix(req.URL.Path, "/")
 	r.mu.Lock()
-	script, says, gate := r.scripts[name], r.says[name], r.holds[name]
+	script, says, gate, thinks := r.scripts[name], r.says[name], r.holds[name], r.thinks[name]
 	r.mu.Unlock()
 	if gate != nil {
 		script = Script{Held}
@@ -107,6 +136,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		}
 		got.Status = http.StatusServiceUnavailable
 	}
+	time.Sleep(thinks)
 	w.WriteHeader(got.Status)
 	_, _ = io.WriteString(w, says)
 }

@@ -205,7 +205,14 @@ func (e *servicesShape) nats(t T, name, sync string) *part {
 // reloadBroker writes the appliances' accounts for the broker and has it read them, as an operator does. It takes two reloads: of an
 // account that is new, nats-server 2.15.2 knows the users after the first and the imports after the second.
 func (e *servicesShape) reloadBroker(t T, h *System, ids []string) {
-	conf := filepath.Join(e.dir, "nats", "appliances.conf")
+	e.writeAccounts(t, h, filepath.Join(e.dir, "nats", "appliances.conf"), ids)
+	for _, b := range e.brokers {
+		reload(t, h.part(t, b).process)
+	}
+}
+
+// writeAccounts writes the file of the appliances' accounts, until it has those of ids.
+func (e *servicesShape) writeAccounts(t T, h *System, conf string, ids []string) {
 	// A replica of the settings that is behind may not know a new appliance yet.
 	waittest.NoError(t, "the appliances' accounts to be complete", func() error {
 		cmd := exec.CommandContext(context.Background(), Binary("outbound"), "appliances", "nats-config", "-w", conf,
@@ -224,9 +231,6 @@ func (e *servicesShape) reloadBroker(t T, h *System, ids []string) {
 		}
 		return err
 	})
-	for _, b := range e.brokers {
-		reload(t, h.part(t, b).process)
-	}
 }
 
 func reload(t T, server *Process) {

@@ -73,6 +73,8 @@ type System struct {
 	added func(t T, ids ...string)
 	// secure verifies listeners; nil without TLS.
 	secure *tls.Config
+	// compose is set in the shape Containers.
+	compose *containers
 	// made are the appliances of AddAppliances.
 	made map[string]*Appliance
 }
@@ -128,6 +130,8 @@ func begin(t T, h *System) *System {
 		h.allInOne(t)
 	case Services, Cluster:
 		h.services(t)
+	case Containers:
+		h.containers(t)
 	default:
 		t.Fatalf("start: there is no shape %q", h.Shape)
 	}

@@ -72,7 +72,7 @@ func TestEveryPanelAndRuleEvaluatesOnARunningSystem(t *testing.T) {
 }
 
 func dashboards(t *testing.T, d *database) {
-	files, err := filepath.Glob(filepath.Join(root, "deploy/grafana/*.json"))
+	files, err := filepath.Glob(filepath.Join(root, "deploy/grafana/dashboards/*.json"))
 	if err != nil || len(files) != 3 {
 		t.Fatalf("found dashboards %v, %v", files, err)
 	}
