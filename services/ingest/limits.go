@@ -172,7 +172,7 @@ func noticeKey(name string) string { return "intake limit of " + name }
 
 func (l *limits) notice(name string) string {
 	_, limit := l.of(submission{appliance: name})
-	who, remedy := "a sender that is no known appliance", "raise the options eventsPerSecond and bytesPerSecond of ingest"
+	who, remedy := "a sender that is not a known appliance", "raise the options eventsPerSecond and bytesPerSecond of ingest"
 	if name != "" {
 		who = name
 	}

@@ -108,7 +108,7 @@ func silent(err error) bool {
 }
 
 // errNoLeader says that no server answers for a stream.
-var errNoLeader = errors.New("no server answers for the stream")
+var errNoLeader = errors.New("no server responds for the stream")
 
 // ErrUnsettled says that the servers of a cluster may know less now than they will: a new leader reads what it has stored.
 var ErrUnsettled = errors.New("the servers of the cluster may not have caught up yet")
