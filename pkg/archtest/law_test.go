@@ -15,7 +15,7 @@ var (
 		"pkg/visible"}
 	platform = []string{"pkg/process", "pkg/telemetry", "pkg/secret", "pkg/pki"}
 	adapters = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/...",
-		"pkg/mime", "pkg/token", "pkg/session", "pkg/deliverytelemetry"}
+		"pkg/mime", "pkg/preview", "pkg/token", "pkg/session", "pkg/deliverytelemetry"}
 	testSupport = []string{"pkg/archtest", "pkg/bustest", "pkg/waittest", "pkg/redistest", "pkg/smtptest", "pkg/golden", "pkg/dnstest",
 		"pkg/proxytest"}
 )
@@ -48,7 +48,7 @@ func rows() []archtest.Row {
 }
 
 func vendors() []archtest.Vendor {
-	api := []string{"proto/...", "pkg/rpc/...", "pkg/configclient/...", "services/...", "e2e/..."}
+	api := []string{"proto/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/preview", "services/...", "e2e/..."}
 	return []archtest.Vendor{
 		{"github.com/klauspost/compress/s2", []string{"pkg/bus/backup"}, "snapshots of nats-server are compressed with it"},
 		{"github.com/nats-io/nats.go", []string{"pkg/bus/...", "pkg/bustest", "services/ingest/...", "services/cmd/outbound/...",
@@ -112,9 +112,10 @@ func vendors() []archtest.Vendor {
 func acts() []archtest.Act {
 	// What a consumer is told of a message is a reply, whichever library call sends it.
 	acks, whyAcks := []string{"pkg/bus/queue/settle.go"}, "acknowledging has one address, pkg/bus/queue/settle.go"
-	channels, whyChannels := []string{"services/httpsender", "services/emailsender", "services/cmd/...", "services/config/internal/store"},
+	channels, whyChannels := []string{"services/httpsender", "services/emailsender", "services/cmd/...", "services/config/internal/store",
+		"pkg/preview"},
 		"the core branches on no channel: it asks recipient.Describe or the Target; a channel is named by its sender and where it is read"
-	return []archtest.Act{
+	return append(loggers(), []archtest.Act{
 		{Call: "recipient.HTTP", Files: channels, Why: whyChannels},
 		{Call: "recipient.Email", Files: channels, Why: whyChannels},
 		{Call: "os.Exit", Files: []string{"pkg/process", "services/cmd/...", "e2e/..."},
@@ -147,7 +148,18 @@ func acts() []archtest.Act {
 		{Literal: "outbound.ingest.", Files: []string{"pkg/bus/internal/names/names.go", "e2e/..."},
 			Why: "subjects have one address, pkg/bus/internal/names/names.go; e2e spells them as an appliance does"},
 		{Literal: "$JS.", Files: []string{"pkg/bus/...", "e2e/..."}, Why: "JetStream's API is spoken by the adapter of NATS alone"},
+	}...)
+}
+
+// loggers are the calls of the process's default logger. Mains have it, and the servers of tests.
+func loggers() (out []archtest.Act) {
+	for _, call := range []string{"Debug", "Info", "Warn", "Error", "DebugContext", "InfoContext", "WarnContext", "ErrorContext", "Log",
+		"LogAttrs", "With", "Default"} {
+		out = append(out, archtest.Act{Call: "slog." + call, Files: []string{"services/cmd/...", "pkg/bustest"},
+			Why: "loggers are injected: take a *slog.Logger in the options, and nil for one that discards"})
 	}
+	return append(out, archtest.Act{Call: "slog.SetDefault", Files: []string{"pkg/telemetry/telemetry.go"},
+		Why: "the default logger is set with the rest of telemetry"})
 }
 
 func graph(t *testing.T) *archtest.Graph {
@@ -205,6 +217,9 @@ func named(t *testing.T) []archtest.Breach {
 	for _, a := range acts() {
 		all = append(all, a.Files)
 	}
+	for _, b := range branches() {
+		all = append(all, []string{b.Place})
+	}
 	for _, w := range waits() {
 		all = append(all, w.Files)
 	}
@@ -229,6 +244,7 @@ func TestTheLawIsKept(t *testing.T) {
 		"each package is of one kind": h.Kinds([]string{"pkg/..."},
 			map[string][]string{"domain": domain, "platform": platform, "adapter": adapters, "test support": testSupport, "library": library}),
 		"parts do not import the whole": h.Inward(wholes),
+		"the core knows no channel":     h.Branches([]string{"pkg/...", "services/..."}, branches()),
 		"log keys are constants":        h.LogKeys([]string{"pkg/...", "services/..."}),
 		"named packages exist":          named(t),
 		"nothing panics":                h.Panics(testSupport),
