@@ -126,7 +126,7 @@ func New(o Options, deps Deps) (*Service, error) {
 		return nil, errors.New("ingest needs a broker and the configuration")
 	}
 	if deps.Logger == nil {
-		deps.Logger = slog.Default()
+		deps.Logger = slog.New(slog.DiscardHandler)
 	}
 	if deps.Store == nil {
 		deps.Store = func() error { return nil }

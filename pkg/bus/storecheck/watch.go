@@ -49,7 +49,7 @@ type Options struct {
 // NewWatcher returns a watcher.
 func NewWatcher(o Options) *Watcher {
 	if o.Logger == nil {
-		o.Logger = slog.Default()
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Watcher{conn: o.Conn, keeper: o.Keeper, every: o.Every, board: o.Notices, log: o.Logger}
 }

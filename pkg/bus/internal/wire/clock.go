@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -193,7 +192,7 @@ func (c *Conn) AwaitClock(ctx context.Context) error {
 		err := c.MeasureClock(ctx)
 		if err != nil && err.Error() != said && ctx.Err() == nil {
 			said = err.Error()
-			slog.Info("waiting for the broker's clock", telemetry.KeyError, said)
+			c.Logger.Info("waiting for the broker's clock", telemetry.KeyError, said)
 		}
 		if err != nil && !pause(ctx, clockSoon) {
 			return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strconv"
 	"sync"
@@ -217,7 +216,7 @@ func (k *Committer) run() {
 		k.resolve(k.gather(p))
 	}
 	if n := k.gone.Load(); n > 0 {
-		slog.Warn("messages discarded: the process is stopping and the broker does not respond", telemetry.KeyStream, k.stream,
+		k.conn.Logger.Warn("messages discarded: the process is stopping and the broker does not respond", telemetry.KeyStream, k.stream,
 			logkey.Messages, n)
 	}
 }

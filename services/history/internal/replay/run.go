@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -39,6 +38,7 @@ var errTaken = errors.New("the replay is run by another instance")
 
 // toEnd runs the job to its end, until ctx ends or the lease is lost.
 func (r *run) toEnd(ctx context.Context) {
+	log := r.runner.s.Logger.With(telemetry.KeyReplay, r.replay.GetId())
 	for ctx.Err() == nil {
 		err := r.resume(ctx)
 		switch {
@@ -47,11 +47,11 @@ func (r *run) toEnd(ctx context.Context) {
 		case errors.Is(err, errNoRecipient):
 			if err := r.finish(ctx, outboundv1.Replay_FAILED, err.Error()); err != nil && !errors.Is(err, errTaken) {
 				// The process that takes it when the lease is over finds the same.
-				slog.WarnContext(ctx, "final state of a replay not stored", telemetry.KeyReplay, r.replay.GetId(), telemetry.KeyError, err.Error())
+				log.WarnContext(ctx, "final state of a replay not stored", telemetry.KeyError, err.Error())
 			}
 			return
 		case ctx.Err() == nil:
-			slog.WarnContext(ctx, "replay interrupted, retrying", telemetry.KeyReplay, r.replay.GetId(), telemetry.KeyError, err.Error())
+			log.WarnContext(ctx, "replay interrupted, retrying", telemetry.KeyError, err.Error())
 			r.sleep(ctx, saveEvery)
 		}
 	}
