@@ -11,7 +11,7 @@ import (
 var (
 	domain = []string{"pkg/event", "pkg/recipient/...", "pkg/delivery/...", "pkg/render", "pkg/health", "pkg/settings",
 		"pkg/audit"}
-	library = []string{"pkg/spelling", "pkg/notice", "pkg/yamlstream", "pkg/logkey", "pkg/certificate", "pkg/trust",
+	library = []string{"pkg/spelling", "pkg/notice", "pkg/pause", "pkg/yamlstream", "pkg/logkey", "pkg/certificate", "pkg/trust",
 		"pkg/visible"}
 	platform = []string{"pkg/process", "pkg/telemetry", "pkg/secret", "pkg/pki"}
 	adapters = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/...",
@@ -116,7 +116,13 @@ func acts() []archtest.Act {
 	channels, whyChannels := []string{"services/httpsender", "services/emailsender", "services/cmd/...", "services/config/internal/store",
 		"pkg/preview"},
 		"the core branches on no channel: it asks recipient.Describe or the Target; a channel is named by its sender and where it is read"
+	// What waits for something besides its time and its context.
+	timers := []string{"pkg/pause", "pkg/bus/deliverylog/latest.go", "pkg/bus/embed", "pkg/bus/internal/wire", "pkg/bus/queue/queue.go",
+		"pkg/delivery", "pkg/delivery/slots", "pkg/egress/race.go", "pkg/process/group.go", "pkg/rpc/limits.go", "pkg/smtptest/line.go",
+		"services/config/internal/reconcile/reconcile.go", "services/emailsender/internal/relay/limit.go",
+		"services/history/internal/lookup/config.go", "services/ingest/intake.go", "e2e/..."}
 	return append(loggers(), []archtest.Act{
+		{Call: "time.NewTimer", Files: timers, Why: "pause.For waits for a time or the end of a context: a timer is for what waits for more"},
 		{Call: "recipient.HTTP", Files: channels, Why: whyChannels},
 		{Call: "recipient.Email", Files: channels, Why: whyChannels},
 		{Call: "os.Exit", Files: []string{"pkg/process", "services/cmd/...", "e2e/..."},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/logkey"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -179,12 +180,7 @@ func (m *Monitor) watch(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			m.o.Logger.Debug("watch of statuses failed, retrying", logkey.Error, err.Error())
 		}
-		t := time.NewTimer(m.o.Tick)
-		select {
-		case <-ctx.Done():
-		case <-t.C:
-		}
-		t.Stop()
+		pause.For(ctx, m.o.Tick)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/mime"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/render"
 	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/telemetry"
@@ -59,12 +60,7 @@ func (t *notifier) start(ctx context.Context) (stop func()) {
 			if err := t.take(ctx); err != nil && ctx.Err() == nil {
 				t.log.Debug("read of queued alerts failed, retrying", telemetry.KeyError, err.Error())
 			}
-			again := time.NewTimer(noticeAgain)
-			select {
-			case <-ctx.Done():
-			case <-again.C:
-			}
-			again.Stop()
+			pause.For(ctx, noticeAgain)
 		}
 	})
 	return func() {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/logkey"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -50,16 +51,7 @@ func (s *Shared) Run(ctx context.Context, complete func(), changed func(id strin
 		if err != nil && ctx.Err() == nil {
 			s.log.Debug("the pauses of recipients can't be followed, retrying", logkey.Error, err.Error())
 		}
-		wait(ctx, storeAgain)
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
+		pause.For(ctx, storeAgain)
 	}
 }
 
@@ -118,7 +110,7 @@ func (s *Shared) retry(verb, id string, call func(context.Context) error) {
 		if err == nil {
 			return
 		}
-		if wait(ctx, storeAgain); ctx.Err() != nil {
+		if !pause.For(ctx, storeAgain) {
 			s.log.Warn("could not "+verb+" the pause of a recipient: other senders do not know of it",
 				logkey.Recipient, id, logkey.Error, err.Error())
 			return

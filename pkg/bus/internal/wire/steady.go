@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
+	"github.com/outbound-events/outbound/pkg/pause"
 )
 
 const (
@@ -128,7 +129,7 @@ func Again[T any](ctx context.Context, c *Conn, f func(context.Context) (T, erro
 			return v, err
 		}
 		away := !c.Connected() && time.Since(began) > repeatAway
-		if !away && !pause(ctx, tryPause) || away {
+		if !away && !pause.For(ctx, tryPause) || away {
 			if tries > 1 {
 				err = fmt.Errorf("%w in %d tries within %s: %w", errNoAnswer, tries, time.Since(began).Round(time.Millisecond), err)
 			}

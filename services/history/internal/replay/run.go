@@ -11,6 +11,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/eventlog"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -52,7 +53,7 @@ func (r *run) toEnd(ctx context.Context) {
 			return
 		case ctx.Err() == nil:
 			log.WarnContext(ctx, "replay interrupted, retrying", telemetry.KeyError, err.Error())
-			r.sleep(ctx, saveEvery)
+			pause.For(ctx, saveEvery)
 		}
 	}
 	// Without a lease another process can go on at once.
@@ -109,7 +110,7 @@ func (r *run) pace(ctx context.Context, items []item) error {
 	if err := r.saveProgress(ctx, false); err != nil {
 		return err
 	}
-	r.sleep(ctx, time.Duration(r.fresh-before)*time.Second/time.Duration(r.replay.GetRate())-time.Since(began))
+	pause.For(ctx, time.Duration(r.fresh-before)*time.Second/time.Duration(r.replay.GetRate())-time.Since(began))
 	return ctx.Err()
 }
 
@@ -174,6 +175,6 @@ func (r *run) pause(ctx context.Context, why string) error {
 	if err := r.saveProgress(ctx, true); err != nil {
 		return err
 	}
-	r.sleep(ctx, saveEvery)
+	pause.For(ctx, saveEvery)
 	return nil
 }
