@@ -1,5 +1,3 @@
-// Package emailsender is the service that sends events to email recipients through the operator's SMTP relay. It takes
-// deliveries from the recipients' durable consumers, sends an email to each address, and records the result.
 package emailsender
 
 import (

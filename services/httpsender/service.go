@@ -1,5 +1,3 @@
-// Package httpsender is the service that sends events to HTTP recipients (webhooks). It takes deliveries from the recipients'
-// durable consumers, sends each as an HTTP request, and records the result.
 package httpsender
 
 import (

@@ -1,5 +1,3 @@
-// Package ingest is the service that takes events in: over NATS (a request on the appliance's subject) and over gRPC, which
-// REST is made of. It validates each event, knows a repeat, stores it for good, answers, and records every decision.
 package ingest
 
 import (

@@ -12,8 +12,8 @@ import (
 )
 
 func TestEachReasonToSkipIsASentence(t *testing.T) {
-	for _, r := range []reasons.Reason{reasons.TypeUnwanted, reasons.ApplianceOut, reasons.NoExternalKey, reasons.FilterFalse, reasons.Disabled,
-		reasons.Deleted, reasons.Purged} {
+	for _, r := range []reasons.Reason{reasons.TypeUnwanted, reasons.ApplianceOut, reasons.NoExternalKey, reasons.FilterFalse,
+		reasons.Disabled, reasons.Deleted, reasons.Purged} {
 		if got := detail.SkipReason(r); !strings.HasPrefix(got, "The recipient") || !strings.HasSuffix(got, ".") {
 			t.Errorf("%s: %q", r, got)
 		}
@@ -46,11 +46,13 @@ func TestEntriesOfATimelineAreOfTheirKind(t *testing.T) {
 			t.Errorf("%s for %s is %v, want %s", r.State, r.Reason, got, want)
 		}
 	}
-	if got := detail.IntakeEntry(event.IntakeRecord{Accepted: true, Sequence: 7, Via: "NATS"}); got.GetDetail() != "Accepted over NATS as event 7." {
+	accepted := event.IntakeRecord{Accepted: true, Sequence: 7, Via: "NATS"}
+	if got := detail.IntakeEntry(accepted); got.GetDetail() != "Accepted over NATS as event 7." {
 		t.Errorf("accepted: %v", got)
 	}
 	refused := event.IntakeRecord{Violations: event.Violations{{Field: "id", Reason: "MISSING", Description: "is empty"}}}
-	if got := detail.IntakeEntry(refused); got.GetKind() != "rejected" || got.GetReason() != "MISSING" || !strings.HasPrefix(got.GetDetail(), "Refused: ") {
+	if got := detail.IntakeEntry(refused); got.GetKind() != "rejected" || got.GetReason() != "MISSING" ||
+		!strings.HasPrefix(got.GetDetail(), "Refused: ") {
 		t.Errorf("refused: %v", got)
 	}
 }
