@@ -59,6 +59,8 @@ func TestEveryBreachIsFound(t *testing.T) {
 	}{
 		{"imports", h.Imports([]archtest.Row{{From: []string{"pkg/..."}, To: []string{"services/..."}}}),
 			[]string{"pkg/event/event.go: imports services/a"}},
+		{"imports of a free package", h.Imports([]archtest.Row{{From: []string{"pkg/..."}, To: []string{"services/..."},
+			Free: []string{"pkg/event"}}}), nil},
 		{"vendors", h.Vendors(adapters), []string{"pkg/util/util.go: imports example.org/vendor/x"}},
 		{"vendor without a row", h.Vendors(nil), []string{"pkg/util/util.go", "services/b/internal/known/known.go"}},
 		{"services", h.Services([]string{"services/allinone"}), []string{"services/a/a.go: imports services/b/internal/c"}},

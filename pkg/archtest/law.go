@@ -14,6 +14,8 @@ type Row struct {
 	From []string
 	To   []string
 	But  []string
+	// Free are packages in From that the row does not bind.
+	Free []string
 	// Tests says whether the row also binds _test.go files.
 	Tests bool
 	Why   string
@@ -31,7 +33,7 @@ func (h *Graph) Imports(rows []Row) []Breach {
 	var out []Breach
 	for _, f := range h.Files {
 		for _, row := range rows {
-			if f.Test && !row.Tests || !in(f.Package, row.From) {
+			if f.Test && !row.Tests || !in(f.Package, row.From) || in(f.Package, row.Free) {
 				continue
 			}
 			for _, i := range f.Imports {

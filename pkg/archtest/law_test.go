@@ -11,13 +11,13 @@ import (
 var (
 	domain = []string{"pkg/event", "pkg/recipient/...", "pkg/delivery/...", "pkg/render", "pkg/health", "pkg/settings",
 		"pkg/audit"}
-	library = []string{"pkg/spelling", "pkg/notice", "pkg/yamlstream", "pkg/logkey", "pkg/certificate", "pkg/trust",
+	library = []string{"pkg/spelling", "pkg/notice", "pkg/pause", "pkg/yamlstream", "pkg/logkey", "pkg/certificate", "pkg/trust",
 		"pkg/visible"}
 	platform = []string{"pkg/process", "pkg/telemetry", "pkg/secret", "pkg/pki"}
 	adapters = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/...",
-		"pkg/mime", "pkg/token", "pkg/session", "pkg/deliverytelemetry"}
+		"pkg/mime", "pkg/preview", "pkg/token", "pkg/session", "pkg/deliverytelemetry"}
 	testSupport = []string{"pkg/archtest", "pkg/bustest", "pkg/waittest", "pkg/redistest", "pkg/smtptest", "pkg/golden", "pkg/dnstest",
-		"pkg/proxytest"}
+		"pkg/proxytest", "pkg/certtest"}
 )
 
 // joiners are the only packages that see several services.
@@ -40,7 +40,8 @@ func rows() []archtest.Row {
 		{From: []string{"pkg/telemetry"}, To: adapters,
 			Why: "the platform knows no vendor; of the domain telemetry reads what an attempt was, and no more"},
 		{From: []string{"pkg/bus/..."}, To: []string{"proto/..."}, Why: "what the broker keeps is ours to name, not the API's"},
-		{From: []string{"services/..."}, To: testSupport, Why: "test support is for tests"},
+		{From: []string{"services/..."}, To: testSupport, Free: []string{"services/console/internal/consoletest"},
+			Why: "test support is for tests"},
 		{From: append(append(append([]string{}, domain...), platform...), adapters...), To: testSupport, Why: "test support is for tests"},
 		{From: []string{"services/cmd/..."}, To: []string{"pkg/delivery", "pkg/render"},
 			Why: "a main opens adapters and starts a service; the domain is the service's"},
@@ -48,7 +49,7 @@ func rows() []archtest.Row {
 }
 
 func vendors() []archtest.Vendor {
-	api := []string{"proto/...", "pkg/rpc/...", "pkg/configclient/...", "services/...", "e2e/..."}
+	api := []string{"proto/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/preview", "services/...", "e2e/..."}
 	return []archtest.Vendor{
 		{"github.com/klauspost/compress/s2", []string{"pkg/bus/backup"}, "snapshots of nats-server are compressed with it"},
 		{"github.com/nats-io/nats.go", []string{"pkg/bus/...", "pkg/bustest", "services/ingest/...", "services/cmd/outbound/...",
@@ -112,9 +113,16 @@ func vendors() []archtest.Vendor {
 func acts() []archtest.Act {
 	// What a consumer is told of a message is a reply, whichever library call sends it.
 	acks, whyAcks := []string{"pkg/bus/queue/settle.go"}, "acknowledging has one address, pkg/bus/queue/settle.go"
-	channels, whyChannels := []string{"services/httpsender", "services/emailsender", "services/cmd/...", "services/config/internal/store"},
+	channels, whyChannels := []string{"services/httpsender", "services/emailsender", "services/cmd/...", "services/config/internal/store",
+		"pkg/preview"},
 		"the core branches on no channel: it asks recipient.Describe or the Target; a channel is named by its sender and where it is read"
-	return []archtest.Act{
+	// What waits for something besides its time and its context.
+	timers := []string{"pkg/pause", "pkg/bus/deliverylog/latest.go", "pkg/bus/embed", "pkg/bus/internal/wire", "pkg/bus/queue/queue.go",
+		"pkg/delivery", "pkg/delivery/slots", "pkg/egress/race.go", "pkg/process/group.go", "pkg/rpc/limits.go", "pkg/smtptest/line.go",
+		"services/config/internal/reconcile/reconcile.go", "services/emailsender/internal/relay/limit.go",
+		"services/history/internal/lookup/config.go", "services/ingest/intake.go", "e2e/..."}
+	return append(loggers(), []archtest.Act{
+		{Call: "time.NewTimer", Files: timers, Why: "pause.For waits for a time or the end of a context: a timer is for what waits for more"},
 		{Call: "recipient.HTTP", Files: channels, Why: whyChannels},
 		{Call: "recipient.Email", Files: channels, Why: whyChannels},
 		{Call: "os.Exit", Files: []string{"pkg/process", "services/cmd/...", "e2e/..."},
@@ -147,7 +155,18 @@ func acts() []archtest.Act {
 		{Literal: "outbound.ingest.", Files: []string{"pkg/bus/internal/names/names.go", "e2e/..."},
 			Why: "subjects have one address, pkg/bus/internal/names/names.go; e2e spells them as an appliance does"},
 		{Literal: "$JS.", Files: []string{"pkg/bus/...", "e2e/..."}, Why: "JetStream's API is spoken by the adapter of NATS alone"},
+	}...)
+}
+
+// loggers are the calls of the process's default logger. Mains have it, and the servers of tests.
+func loggers() (out []archtest.Act) {
+	for _, call := range []string{"Debug", "Info", "Warn", "Error", "DebugContext", "InfoContext", "WarnContext", "ErrorContext", "Log",
+		"LogAttrs", "With", "Default"} {
+		out = append(out, archtest.Act{Call: "slog." + call, Files: []string{"services/cmd/...", "pkg/bustest"},
+			Why: "loggers are injected: take a *slog.Logger in the options, and nil for one that discards"})
 	}
+	return append(out, archtest.Act{Call: "slog.SetDefault", Files: []string{"pkg/telemetry/telemetry.go"},
+		Why: "the default logger is set with the rest of telemetry"})
 }
 
 func graph(t *testing.T) *archtest.Graph {
@@ -197,13 +216,16 @@ func named(t *testing.T) []archtest.Breach {
 	}
 	all := [][]string{domain, platform, adapters, testSupport, joiners, wholes}
 	for _, r := range rows() {
-		all = append(all, r.From, r.To, r.But)
+		all = append(all, r.From, r.To, r.But, r.Free)
 	}
 	for _, v := range vendors() {
 		all = append(all, v.Packages)
 	}
 	for _, a := range acts() {
 		all = append(all, a.Files)
+	}
+	for _, b := range branches() {
+		all = append(all, []string{b.Place})
 	}
 	for _, w := range waits() {
 		all = append(all, w.Files)
@@ -229,6 +251,7 @@ func TestTheLawIsKept(t *testing.T) {
 		"each package is of one kind": h.Kinds([]string{"pkg/..."},
 			map[string][]string{"domain": domain, "platform": platform, "adapter": adapters, "test support": testSupport, "library": library}),
 		"parts do not import the whole": h.Inward(wholes),
+		"the core knows no channel":     h.Branches([]string{"pkg/...", "services/..."}, branches()),
 		"log keys are constants":        h.LogKeys([]string{"pkg/...", "services/..."}),
 		"named packages exist":          named(t),
 		"nothing panics":                h.Panics(testSupport),

@@ -22,9 +22,6 @@ const (
 	Failed = "FAILED"
 )
 
-// Outcomes are all of them.
-func Outcomes() []string { return []string{OK, Denied, Refused, Failed} }
-
 // Entry is one line of the audit log. Its JSON is what is hashed: fields are added at the end and never renamed.
 type Entry struct {
 	// Number counts the entries from 1.

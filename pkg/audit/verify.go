@@ -99,9 +99,9 @@ func (v *Verifier) place(n uint64, x seen) {
 		return
 	case v.open[n]:
 		delete(v.open, n)
-		v.fault(Reordered, n, x.sequence, fmt.Sprintf("entry %d stands behind entry %d", n, v.newest))
+		v.fault(Reordered, n, x.sequence, fmt.Sprintf("entry %d follows entry %d", n, v.newest))
 	case n < v.first || n+window < v.newest || n > v.newest+maxGap:
-		v.fault(Inserted, n, x.sequence, fmt.Sprintf("an entry with the number %d stands behind entry %d", n, v.newest))
+		v.fault(Inserted, n, x.sequence, fmt.Sprintf("an entry with the number %d follows entry %d", n, v.newest))
 		return
 	}
 	v.known[n] = x

@@ -3,6 +3,7 @@ package bustest
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"testing"
 	"time"
@@ -90,7 +91,7 @@ func (b *Server) ConnAt(clock func() time.Time) *bus.Conn {
 
 func connect(t testing.TB, o bus.Options) *bus.Conn {
 	t.Helper()
-	o.Name = t.Name()
+	o.Name, o.Logger = t.Name(), slog.Default()
 	ctx, cancel := waittest.Context(context.Background())
 	defer cancel()
 	c, err := bus.Connect(ctx, o)

@@ -1,24 +1,18 @@
 package certificate_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf16"
 
 	"github.com/outbound-events/outbound/pkg/certificate"
+	"github.com/outbound-events/outbound/pkg/certtest"
 )
 
 // pair is a self-signed certificate with its key, in PEM and in DER.
@@ -29,21 +23,8 @@ type pair struct {
 
 func newPair(t *testing.T, name string) pair {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), BasicConstraintsValid: true, IsCA: true}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pair{pem: armour("CERTIFICATE", der), der: der, key: armour("PRIVATE KEY", keyDER), keyDER: keyDER}
+	p := certtest.Authority(t, name)
+	return pair{pem: p.PEM, der: p.Cert.Raw, key: p.KeyPEM, keyDER: p.KeyDER}
 }
 
 func armour(label string, der []byte) string {

@@ -2,17 +2,14 @@ package certificate_test
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"math/big"
 	"regexp"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"github.com/outbound-events/outbound/pkg/certificate"
+	"github.com/outbound-events/outbound/pkg/certtest"
 )
 
 // keyMaterial is a run of base64 that is too long to be a word.
@@ -52,20 +49,8 @@ func FuzzParse(f *testing.F) {
 // valid is a certificate and its key.
 func valid(f *testing.F) string {
 	f.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		f.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<33, 0)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		f.Fatal(err)
-	}
-	key, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		f.Fatal(err)
-	}
-	return armour("CERTIFICATE", der) + armour("PRIVATE KEY", key)
+	p := certtest.SelfSigned(f, func(c *x509.Certificate) { c.NotBefore, c.NotAfter = time.Unix(0, 0), time.Unix(1<<33, 0) })
+	return p.PEM + p.KeyPEM
 }
 
 func checkError(t *testing.T, text string, err error) {

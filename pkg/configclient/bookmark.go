@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/pause"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -80,7 +81,7 @@ func (c *Client) askLoop(ctx context.Context) {
 func (c *Client) askUntilAnswered(ctx context.Context) {
 	asking, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
-	for pause := firstAsk; c.lacks(); {
+	for again := firstAsk; c.lacks(); {
 		if asking.Err() != nil {
 			// The sequence may be of a stream that is no more.
 			c.mu.Lock()
@@ -90,16 +91,11 @@ func (c *Client) askUntilAnswered(ctx context.Context) {
 		}
 		before, _, _ := c.CompleteThrough()
 		_, _ = c.recipients.RequestBookmark(asking, &outboundv1.RequestBookmarkRequest{})
-		wait := time.NewTimer(pause)
-		select {
-		case <-asking.Done():
-		case <-wait.C:
-		}
-		wait.Stop()
+		pause.For(asking, again)
 		if now, _, _ := c.CompleteThrough(); now != before {
-			pause = firstAsk
+			again = firstAsk
 		} else {
-			pause = min(2*pause, lastAsk)
+			again = min(2*again, lastAsk)
 		}
 	}
 }

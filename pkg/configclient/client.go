@@ -96,7 +96,7 @@ func New(conn grpc.ClientConnInterface, o Options) *Client {
 		bookmark: bookmark{changed: make(chan struct{})}, ask: make(chan struct{}, 1),
 	}
 	if c.log == nil {
-		c.log = slog.Default()
+		c.log = slog.New(slog.DiscardHandler)
 	}
 	if !o.NoRecipients {
 		c.awaited++
@@ -147,7 +147,7 @@ func (c *Client) Run(ctx context.Context) error {
 func (c *Client) Ready() <-chan struct{} { return c.ready }
 
 // ErrNotTold says that the first full snapshot is not here yet.
-var ErrNotTold = errors.New("the config service has not told the configuration yet")
+var ErrNotTold = errors.New("the config service has not sent the configuration yet")
 
 // Told returns ErrNotTold until the first full snapshot of all that is watched is here, and nil from then on. What is not known before
 // that may exist: who is asked for it must not deny it.

@@ -1,9 +1,11 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -21,6 +23,8 @@ type EngineOptions struct {
 	Queue      Queue
 	Log        Log
 	Observer   Observer
+	// Logger takes what is to be said besides the attempts, which Observer sees. Nil: nothing is logged.
+	Logger *slog.Logger
 	// Since is when the present connection to the broker began, by the broker's clock: older messages are looked up in the log before they are
 	// sent, because a killed broker forgets the last acknowledgements.
 	Since func() time.Time
@@ -112,7 +116,7 @@ func NewEngine(o EngineOptions) (*Engine, error) {
 		changed: make(chan struct{}, 1),
 	}
 	e.holder = newHolder(e)
-	e.pauses = pushback.NewShared(o.Pauses, o.Channel, o.Now)
+	e.pauses = pushback.NewShared(o.Pauses, o.Channel, o.Now, cmp.Or(o.Logger, slog.New(slog.DiscardHandler)))
 	e.steps = e.pipeline()
 	return e, nil
 }

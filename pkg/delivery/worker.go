@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery/slots"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -88,12 +89,7 @@ func (w *recipientWorker) run() {
 }
 
 func (w *recipientWorker) pause(d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-w.take.Done():
-	}
+	pause.For(w.take, d)
 }
 
 // await waits for a free slot and takes at most n: false if the recipient worker is stopped.

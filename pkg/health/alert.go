@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 
@@ -180,11 +179,11 @@ func (m *Monitor) notify(ctx context.Context, group []member) {
 		err := m.o.Store.Notify(call, n)
 		cancel()
 		if err != nil {
-			slog.Warn("alert not queued, retrying", logkey.Recipient, first.r.ID, logkey.Kind, string(n.Kind), logkey.Error, err.Error())
+			m.o.Logger.Warn("alert not queued, retrying", logkey.Recipient, first.r.ID, logkey.Kind, string(n.Kind), logkey.Error, err.Error())
 			return
 		}
 	}
-	slog.Info("alert queued", logkey.Kind, string(n.Kind), logkey.Recipient, first.r.ID, logkey.Recipients, len(group), logkey.Addresses,
+	m.o.Logger.Info("alert queued", logkey.Kind, string(n.Kind), logkey.Recipient, first.r.ID, logkey.Recipients, len(group), logkey.Addresses,
 		len(first.contact.Addresses))
 	for _, mb := range group {
 		m.noteNotified(ctx, mb, claim)

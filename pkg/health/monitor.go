@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/logkey"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -47,7 +49,7 @@ type Store interface {
 	Notify(ctx context.Context, n Notice) error
 }
 
-// Options are what a keeper works with. All but Fallback and Tick are required.
+// Options are what a keeper works with. All but Fallback, Logger and Tick are required.
 type Options struct {
 	Channel    recipient.Channel
 	Recipients delivery.Directory
@@ -56,6 +58,8 @@ type Options struct {
 	Observer delivery.Observer
 	// Holder tells this process from others.
 	Holder string
+	// Logger takes what is to be said. Nil: nothing is logged.
+	Logger *slog.Logger
 	// Fallback is who is told of recipients without contacts of their own, and when. Nil: nobody.
 	Fallback func() recipient.Contact
 	// Tick is the pause between two looks at what is due. Default 1 s.
@@ -79,7 +83,7 @@ const (
 const storeWait = 5 * time.Second
 
 // Monitor keeps the statuses of a channel's recipients, together with the keepers in the other senders of the channel, and has
-// contacts told. What it sees it gathers in memory: deliveries never wait for it.
+// contacts notified. What it sees it gathers in memory: deliveries never wait for it.
 type Monitor struct {
 	o       Options
 	tracker *tracker
@@ -95,6 +99,7 @@ func NewMonitor(o Options) (*Monitor, error) {
 	if o.Recipients == nil || o.Store == nil || o.Observer == nil || o.Holder == "" || o.Channel == "" {
 		return nil, errors.New("a monitor needs a channel, recipients, a store, an observer and a name")
 	}
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	if o.Tick <= 0 {
 		o.Tick = defaultTick
 	}
@@ -173,14 +178,9 @@ func (m *Monitor) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := m.o.Store.Watch(ctx, m.o.Channel, m.forget, m.learn)
 		if err != nil && ctx.Err() == nil {
-			slog.Debug("watch of statuses failed, retrying", logkey.Error, err.Error())
+			m.o.Logger.Debug("watch of statuses failed, retrying", logkey.Error, err.Error())
 		}
-		t := time.NewTimer(m.o.Tick)
-		select {
-		case <-ctx.Done():
-		case <-t.C:
-		}
-		t.Stop()
+		pause.For(ctx, m.o.Tick)
 	}
 }
 
@@ -254,7 +254,7 @@ func (m *Monitor) flush(ctx context.Context) {
 
 func (m *Monitor) complain(id string, err error) {
 	if err != nil {
-		slog.Warn("status not stored, retrying", logkey.Recipient, id, logkey.Error, err.Error())
+		m.o.Logger.Warn("status not stored, retrying", logkey.Recipient, id, logkey.Error, err.Error())
 	}
 }
 

@@ -1,5 +1,7 @@
 package recipient
 
+import "github.com/outbound-events/outbound/pkg/event"
+
 // Channel is a way to deliver.
 type Channel string
 
@@ -16,13 +18,22 @@ type Descriptor struct {
 	SharedTarget bool
 	// SharedLimits says that the retry and the number of attempts at once are the same for all recipients and come from the settings.
 	SharedLimits bool
+	// Relay says that deliveries go through the SMTP relay of the settings, and wait while none is set.
+	Relay bool
+	// MarkedTypes says that only those event types are sent that are marked as ones for email.
+	MarkedTypes bool
+	// Diagnosed says that a sender can examine the connection to a recipient step by step.
+	Diagnosed bool
 }
+
+// Takes reports whether an event type can be sent through the channel.
+func (d Descriptor) Takes(t event.Type) bool { return t.Email || !d.MarkedTypes }
 
 // Channels returns the descriptors of all channels.
 func Channels() []Descriptor {
 	return []Descriptor{
-		{Name: HTTP},
-		{Name: Email, SharedTarget: true, SharedLimits: true},
+		{Name: HTTP, Diagnosed: true},
+		{Name: Email, SharedTarget: true, SharedLimits: true, Relay: true, MarkedTypes: true},
 	}
 }
 
@@ -61,6 +72,29 @@ func (r *Recipient) Target() Target {
 
 // Channel returns the recipient's channel.
 func (r *Recipient) Channel() Channel { return r.Target().Channel() }
+
+// Describe returns the descriptor of the recipient's channel.
+func (r *Recipient) Describe() Descriptor {
+	d, _ := Describe(r.Channel())
+	return d
+}
+
+// Addresses returns the addresses that each get every event; none if the channel has no such addresses.
+func (r *Recipient) Addresses() []string {
+	if r.Email == nil {
+		return nil
+	}
+	return r.Email.Addresses
+}
+
+// Credentials returns what of the recipient can expire, in PEM form: the roots that the receiver is verified with and the certificate
+// that is presented to it; and the signing secrets. All are empty if the channel has nothing of the kind.
+func (r *Recipient) Credentials() (roots, client string, secrets []SigningSecret) {
+	if r.HTTP == nil {
+		return "", "", nil
+	}
+	return r.HTTP.CAPEM, r.HTTP.Auth.ClientCertificatePEM, r.HTTP.SigningSecrets
+}
 
 // Channel returns HTTP.
 func (h *HTTPTarget) Channel() Channel { return HTTP }

@@ -3,6 +3,7 @@ package recipient_test
 import (
 	"testing"
 
+	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -40,5 +41,25 @@ func TestChannelsAreDescribed(t *testing.T) {
 	}
 	if d, ok := recipient.Describe("toy"); ok || d.SharedTarget || d.SharedLimits {
 		t.Errorf("a channel that is not there is described as %+v, %v", d, ok)
+	}
+}
+
+func TestDescriptorSaysWhichTypesAChannelTakes(t *testing.T) {
+	for _, d := range recipient.Channels() {
+		if !d.Takes(event.Type{Email: true}) || d.Takes(event.Type{}) == d.MarkedTypes {
+			t.Errorf("%+v takes a marked type: %v, another one: %v", d, d.Takes(event.Type{Email: true}), d.Takes(event.Type{}))
+		}
+	}
+}
+
+func TestAddressesAndCredentialsAreThoseOfTheChannelThatHasThem(t *testing.T) {
+	web := recipient.Recipient{HTTP: &recipient.HTTPTarget{CAPEM: "roots", Auth: recipient.Auth{ClientCertificatePEM: "own"},
+		SigningSecrets: []recipient.SigningSecret{{ID: "s1"}}}}
+	mail := recipient.Recipient{Email: &recipient.EmailTarget{Addresses: []string{"a@example.com"}}}
+	if roots, own, secrets := web.Credentials(); roots != "roots" || own != "own" || len(secrets) != 1 || web.Addresses() != nil {
+		t.Errorf("HTTP: %q, %q, %v, %v", roots, own, secrets, web.Addresses())
+	}
+	if roots, own, secrets := mail.Credentials(); roots+own != "" || secrets != nil || len(mail.Addresses()) != 1 || !mail.Describe().Relay {
+		t.Errorf("email: %q, %q, %v, %v", roots, own, secrets, mail.Addresses())
 	}
 }

@@ -2,17 +2,12 @@ package recipient_test
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/certtest"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/recipient/credential"
 )
@@ -115,19 +110,7 @@ func TestCheckHeader(t *testing.T) {
 // certificate makes a certificate in PEM.
 func certificate(t *testing.T, ca bool, until time.Time) string {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Test"}, NotBefore: until.Add(-48 * time.Hour), NotAfter: until,
-		BasicConstraintsValid: true, IsCA: ca,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	return certtest.SelfSigned(t, func(c *x509.Certificate) { c.NotBefore, c.NotAfter, c.IsCA = until.Add(-48*time.Hour), until, ca }).PEM
 }
 
 func TestCheckCAPEM(t *testing.T) {

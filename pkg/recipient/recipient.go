@@ -17,9 +17,6 @@ const (
 	DefaultBackoffCeiling     = time.Hour
 	DefaultAlertAfter         = 5 * time.Minute
 	DefaultResendEvery        = 4 * time.Hour
-	MinRetryInterval          = 100 * time.Millisecond
-	MaxRetryInterval          = 24 * time.Hour
-	MaxRetryDuration          = 7 * 24 * time.Hour
 	MaxTimeout                = 30 * time.Second
 	MaxInFlight               = 64
 	DefaultBodyContentType    = "application/json"

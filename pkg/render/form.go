@@ -10,19 +10,10 @@ import (
 // CustomPrefix begins the names of custom fields among the variables: `custom.<code name>`.
 const CustomPrefix = "custom."
 
-// FormVariables are the variables of an event in the order in which they are sent: those that every event has (`event`,
-// `version`, `timestamp`, `appliance_id`, `lsid`, `external_key`, empty ones too), its own by name, then its custom fields by code
-// name. Custom holds the code names of the fields that may be sent, sorted; nil sends none.
-func FormVariables(e *event.Event, custom []string) []event.Variable {
-	all := make([]event.Variable, 0, commonVariables+len(e.Variables)+len(e.Custom))
-	each(e, custom, func(prefix, name, value string) {
-		all = append(all, event.Variable{Name: prefix + name, Value: value})
-	})
-	return all
-}
-
-// Form is FormVariables as application/x-www-form-urlencoded in UTF-8, in that order. Every character but letters, digits and
-// `-._~` is escaped, a blank is a plus.
+// Form is the variables of an event as application/x-www-form-urlencoded in UTF-8, in this order: those that every event has (`event`,
+// `version`, `timestamp`, `appliance_id`, `lsid`, `external_key`, empty ones too), its own by name, then its custom fields by code name.
+// Custom holds the code names of the fields that may be sent, sorted; nil sends none. Every character but letters, digits and `-._~` is
+// escaped, a blank is a plus.
 func Form(e *event.Event, custom []string) []byte {
 	size := 0
 	each(e, custom, func(prefix, name, value string) {
@@ -40,9 +31,6 @@ func Form(e *event.Event, custom []string) []byte {
 	})
 	return b
 }
-
-// commonVariables is how many variables every event has.
-const commonVariables = 6
 
 // each calls f for every variable in order.
 func each(e *event.Event, custom []string, f func(prefix, name, value string)) {

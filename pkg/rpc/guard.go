@@ -43,7 +43,7 @@ type interceptors struct {
 
 func newInterceptors(o ServerOptions) *interceptors {
 	if o.Logger == nil {
-		o.Logger = slog.Default()
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Authenticator == nil {
 		o.Authenticator = Tokens{}

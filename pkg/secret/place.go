@@ -82,7 +82,7 @@ const (
 func (p Place) Read() ([]byte, error) {
 	content, err := p.read()
 	if err == nil && len(content) > maxKey {
-		err = fmt.Errorf("%s holds more than %d bytes, which is no key", p, maxKey)
+		err = fmt.Errorf("%s holds more than %d bytes, which is not a key", p, maxKey)
 	}
 	if err == nil && len(bytes.TrimSpace(content)) == 0 {
 		err = fmt.Errorf("%s is empty: restore the file from a backup, or what is kept there", p)

@@ -148,7 +148,7 @@ func NewRedis(o RedisOptions, log *slog.Logger) (*Redis, error) {
 		return nil, err
 	}
 	if log == nil {
-		log = slog.Default()
+		log = slog.New(slog.DiscardHandler)
 	}
 	return &Redis{client: c, limiter: redis_rate.NewLimiter(c), local: NewMemory(), share: max(1, o.Replicas), log: log,
 		timeout: o.timeout(), began: time.Now()}, nil

@@ -1,41 +1,26 @@
 package trust_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/certificate"
+	"github.com/outbound-events/outbound/pkg/certtest"
 	"github.com/outbound-events/outbound/pkg/trust"
 )
 
 // selfSigned is a certificate for example.com that change may alter.
 func selfSigned(t *testing.T, change func(*x509.Certificate)) *x509.Certificate {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "x"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), BasicConstraintsValid: true, DNSNames: []string{"example.com"}}
-	change(c)
-	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return certtest.SelfSigned(t, func(c *x509.Certificate) {
+		c.DNSNames = []string{"example.com"}
+		change(c)
+	}).Cert
 }
 
 func TestPinned(t *testing.T) {

@@ -187,7 +187,7 @@ func brokerFault(o Options, err error) error {
 // connect opens a connection of its own to the broker, as each service has one when it runs alone.
 func (r *runtime) connect(ctx context.Context, name string) (*bus.Conn, error) {
 	o := bus.Options{Name: "outbound " + name, User: embed.CoreUser, Password: r.broker.CorePassword(), InProcess: r.broker,
-		Relaxed: r.o.Sync == SyncInterval, Clock: process.Clock(),
+		Relaxed: r.o.Sync == SyncInterval, Clock: process.Clock(), Logger: r.telemetry.Logger,
 		Notice: func(text string) { r.notices.Set("broker."+name, text) }}
 	if d := r.broker.Disk(); d != nil {
 		o.Disk = d

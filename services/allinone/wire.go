@@ -57,7 +57,7 @@ func (r *runtime) wire(ctx context.Context) error {
 		return err
 	}
 	past, err := history.New(r.o.History, history.Deps{Bus: core, Log: log, Publisher: publisher, Config: r.watch, Broker: r.durability(),
-		Version: process.Version(), FreeBytes: r.broker.FreeBytes, Telemetry: r.telemetry})
+		Version: process.Version(), FreeBytes: r.broker.FreeBytes, Telemetry: r.telemetry, Logger: r.telemetry.Logger})
 	if err != nil {
 		return err
 	}
@@ -152,14 +152,16 @@ func (r *runtime) senders(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	byHTTP, err := httpsender.New(o, httpsender.Deps{Bus: conn, Config: r.watch, Observer: observer, Version: process.Version()})
+	byHTTP, err := httpsender.New(o, httpsender.Deps{Bus: conn, Config: r.watch, Observer: observer, Version: process.Version(),
+		Logger: r.telemetry.Logger})
 	if err != nil {
 		return err
 	}
 	if conn, err = r.connect(ctx, "email-sender"); err != nil {
 		return err
 	}
-	byEmail, err := emailsender.New(r.o.EmailSender, emailsender.Deps{Bus: conn, Config: r.watch, Observer: observer})
+	byEmail, err := emailsender.New(r.o.EmailSender, emailsender.Deps{Bus: conn, Config: r.watch, Observer: observer,
+		Logger: r.telemetry.Logger})
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,3 @@
-// Package cli is the command line of Outbound. It calls the REST API. The commands are in internal/, a package for each noun; this
-// package joins them and holds the commands of the settings and of the status.
 package cli
 
 import (

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -21,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/outbound-events/outbound/pkg/certtest"
 	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -31,33 +30,15 @@ const canaryClient = "canary-client-74"
 // certified makes a certificate that signs itself, and its key.
 func certified(t *testing.T, key *ecdsa.PrivateKey, change func(*x509.Certificate)) (certificate, private string) {
 	t.Helper()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(0xabc), Subject: pkix.Name{CommonName: "outbound", Organization: []string{"Example"}},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(365 * 24 * time.Hour),
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}
-	if change != nil {
-		change(template)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}))
-}
-
-func newKey(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
+	p := certtest.SelfSignedWith(t, key, func(c *x509.Certificate) {
+		c.SerialNumber, c.Subject = big.NewInt(0xabc), pkix.Name{CommonName: "outbound", Organization: []string{"Example"}}
+		c.NotAfter, c.BasicConstraintsValid = time.Now().Add(365*24*time.Hour), false
+		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+		if change != nil {
+			change(c)
+		}
+	})
+	return p.PEM, p.KeyPEM
 }
 
 func withCertificate(certificate, private string) *outboundv1.HttpAuth {
@@ -251,3 +232,5 @@ func TestSecretsOfEveryAuthAreSealed(t *testing.T) {
 	key := strings.Split(private, "\n")[1]
 	h.findNone(canaryClient, key, base64.StdEncoding.EncodeToString(pair[:30]), string(pair[:ed25519.SeedSize]))
 }
+
+func newKey(t *testing.T) *ecdsa.PrivateKey { return certtest.NewKey(t) }

@@ -143,7 +143,7 @@ func New(o Options, d Deps) (*Service, error) {
 		return nil, fmt.Errorf("create the config service: %w", err)
 	}
 	if d.Logger == nil {
-		d.Logger = slog.Default()
+		d.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{
 		options: o, deps: d, rules: rules, guard: guard, filters: filters,

@@ -154,7 +154,7 @@ func New(o Options, deps Deps) (*Service, error) {
 		deps.Limiter = throttle.NewMemory()
 	}
 	if deps.Logger == nil {
-		deps.Logger = slog.Default()
+		deps.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{listener: deps.Listener, stop: make(chan struct{}), announce: deps.FirstStart, base: o.base(deps.Listener.Addr(), deps.TLS)}
 	if deps.Signed.complete() {

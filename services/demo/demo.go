@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/process"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -136,7 +137,7 @@ func (s *Service) Run(ctx context.Context) error {
 			return nil
 		}
 		s.screen.Line("\nThe next session starts in %s; press Ctrl-C to stop the demo.", s.options.Every)
-		if !wait(ctx, s.options.Every) {
+		if !pause.For(ctx, s.options.Every) {
 			return nil
 		}
 	}
@@ -152,17 +153,6 @@ func (s *Service) ended(ctx context.Context, err error) error {
 		return errors.New("stopped before everything arrived")
 	}
 	return nil
-}
-
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 func (s *Service) introduce(c *company) {
@@ -211,7 +201,7 @@ func (s *Service) play(ctx context.Context, a *appliance, story story) error {
 	s.screen.Title(story.Title + "  " + s.screen.in(faint, "lsid "+story.Session))
 	s.sessions = append(s.sessions, story.Session)
 	for _, step := range story.Steps {
-		if !wait(ctx, s.options.Pause) {
+		if !pause.For(ctx, s.options.Pause) {
 			return ctx.Err()
 		}
 		s.played++

@@ -5,14 +5,12 @@ import (
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/certtest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/settings"
@@ -27,15 +25,12 @@ func selfSigned(t *testing.T, change func(*x509.Certificate)) (*tls.Certificate,
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: "relay"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, BasicConstraintsValid: true}
-	change(c)
-	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key},
-		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	p := certtest.SelfSignedWith(t, key, func(c *x509.Certificate) {
+		c.Subject.CommonName, c.IPAddresses = "relay", []net.IP{net.IPv4(127, 0, 0, 1)}
+		change(c)
+	})
+	pair := p.TLS()
+	return &pair, p.PEM
 }
 
 // TestRelaysWithTheirOwnCertificate has relays whose certificate is pinned, in each kind that appliances make by themselves.

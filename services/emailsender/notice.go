@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/mime"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/render"
 	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/telemetry"
@@ -35,6 +36,7 @@ const (
 type notifier struct {
 	send   *sender
 	conn   *bus.Conn
+	log    *slog.Logger
 	health *control.HealthStore
 	// touchEvery is how often the broker is told of the mail that is under way.
 	touchEvery time.Duration
@@ -45,7 +47,8 @@ type notifier struct {
 }
 
 func newNotifier(s *Service) *notifier {
-	return &notifier{send: s.send, conn: s.deps.Bus, health: control.NewHealthStore(s.deps.Bus), touchEvery: s.touchEvery, grace: s.o.Grace}
+	return &notifier{send: s.send, conn: s.deps.Bus, log: s.deps.Logger, health: control.NewHealthStore(s.deps.Bus), touchEvery: s.touchEvery,
+		grace: s.o.Grace}
 }
 
 // start mails until ctx ends. stop waits for the mail that is under way.
@@ -55,14 +58,9 @@ func (t *notifier) start(ctx context.Context) (stop func()) {
 	wg.Go(func() {
 		for ctx.Err() == nil {
 			if err := t.take(ctx); err != nil && ctx.Err() == nil {
-				slog.Debug("read of queued alerts failed, retrying", telemetry.KeyError, err.Error())
+				t.log.Debug("read of queued alerts failed, retrying", telemetry.KeyError, err.Error())
 			}
-			again := time.NewTimer(noticeAgain)
-			select {
-			case <-ctx.Done():
-			case <-again.C:
-			}
-			again.Stop()
+			pause.For(ctx, noticeAgain)
 		}
 	})
 	return func() {
@@ -97,7 +95,7 @@ func (t *notifier) take(ctx context.Context) error {
 // operator may mend it; after noticeFor it is given up. What is over by now is not told: it has a later notice.
 func (t *notifier) notice(ctx context.Context, n queue.Notice) {
 	if n.Unreadable != nil {
-		slog.Error("alert discarded", telemetry.KeyError, n.Unreadable.Error())
+		t.log.Error("alert discarded", telemetry.KeyError, n.Unreadable.Error())
 		_ = n.Settler.Term("unreadable")
 		return
 	}
@@ -107,7 +105,7 @@ func (t *notifier) notice(ctx context.Context, n queue.Notice) {
 	interval := max(t.send.settings.Settings().Email.RetryInterval, noticeAgain/10)
 	now, holds := t.current(ctx, n.Notice)
 	if !holds {
-		slog.Info("alert not sent, it is outdated", logkey.Notice, string(n.Kind), logkey.About, about(n.Notice))
+		t.log.Info("alert not sent, it is outdated", logkey.Notice, string(n.Kind), logkey.About, about(n.Notice))
 		_ = n.Settler.Ack()
 		return
 	}
@@ -117,15 +115,15 @@ func (t *notifier) notice(ctx context.Context, n queue.Notice) {
 	var never *addressError
 	switch {
 	case err == nil:
-		slog.Info("alert sent", logkey.Notice, string(n.Kind), logkey.About, about(now), logkey.Recipients, len(now.About))
+		t.log.Info("alert sent", logkey.Notice, string(n.Kind), logkey.About, about(now), logkey.Recipients, len(now.About))
 		_ = n.Settler.Ack() // unconfirmed: if it is lost the mail is sent again
 	case errors.Is(err, errSettling):
 		_ = n.Settler.NakWithDelay(interval)
 	case errors.As(err, &never), t.conn.Now().Sub(n.Stored) >= noticeFor:
-		slog.Error("alert not sent, discarded", logkey.Notice, string(n.Kind), logkey.About, about(now), telemetry.KeyError, err.Error())
+		t.log.Error("alert not sent, discarded", logkey.Notice, string(n.Kind), logkey.About, about(now), telemetry.KeyError, err.Error())
 		_ = n.Settler.Term("given up")
 	default:
-		slog.Warn("alert not sent yet", logkey.Notice, string(n.Kind), logkey.About, about(now), telemetry.KeyError, err.Error(), logkey.Again,
+		t.log.Warn("alert not sent yet", logkey.Notice, string(n.Kind), logkey.About, about(now), telemetry.KeyError, err.Error(), logkey.Again,
 			interval.String())
 		_ = n.Settler.NakWithDelay(interval)
 	}

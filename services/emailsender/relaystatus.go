@@ -3,7 +3,6 @@ package emailsender
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -189,7 +188,7 @@ func (k *relayMonitor) write(ctx context.Context) {
 	err := k.change(ctx, func(r health.Relay) (health.Relay, bool) { return r.Seen(seen), true })
 	if err != nil {
 		k.s.relayHealth.giveBack(seen)
-		slog.Debug("SMTP relay status not stored, retrying", telemetry.KeyError, err.Error())
+		k.s.deps.Logger.Debug("SMTP relay status not stored, retrying", telemetry.KeyError, err.Error())
 	}
 }
 
@@ -210,7 +209,7 @@ func (k *relayMonitor) change(ctx context.Context, f func(health.Relay) (health.
 		switch {
 		case err == nil:
 			if r.Line != next.Line {
-				slog.Info("SMTP relay status changed", logkey.Was, r.Line, logkey.Is, next.Line)
+				k.s.deps.Logger.Info("SMTP relay status changed", logkey.Was, r.Line, logkey.Is, next.Line)
 			}
 			k.written = next
 			return nil

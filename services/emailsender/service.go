@@ -1,11 +1,11 @@
-// Package emailsender is the service that sends events to email recipients through the operator's SMTP relay. It takes
-// deliveries from the recipients' durable consumers, sends an email to each address, and records the result.
 package emailsender
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -111,6 +111,8 @@ type Deps struct {
 	Observer delivery.Observer
 	// Limiter keeps the relay's rate limit. Nil: this process keeps it alone.
 	Limiter throttle.Limiter
+	// Logger takes what is to be said besides the attempts. Nil: nothing is logged.
+	Logger *slog.Logger
 }
 
 // Service sends events to email recipients.
@@ -134,12 +136,14 @@ func New(o Options, deps Deps) (*Service, error) {
 	if deps.Bus == nil || deps.Config == nil || deps.Observer == nil {
 		return nil, errors.New("the email sender needs a broker, the configuration and an observer")
 	}
+	deps.Logger = cmp.Or(deps.Logger, slog.New(slog.DiscardHandler))
 	filters, err := filter.NewCache()
 	if err != nil {
 		return nil, fmt.Errorf("create the email sender: %w", err)
 	}
 	seen := newRelayHealth(deps.Bus.Now)
-	send := newSender(o, deps.Config, relay.PoolOptions{Limiter: deps.Limiter, Seen: seen.saw, Rotated: monitor(deps.Config)})
+	send := newSender(o, deps.Config, relay.PoolOptions{Limiter: deps.Limiter, Seen: seen.saw, Rotated: monitor(deps.Config),
+		Logger: deps.Logger})
 	send.now = deps.Bus.Now
 	return &Service{o: o, deps: deps, send: send, filters: filters, relayHealth: seen, touchEvery: touchEvery}, nil
 }
@@ -180,6 +184,7 @@ func (s *Service) Run(ctx context.Context) error {
 	observer, stop, err := health.Start(ctx, health.Options{
 		Channel: recipient.Email, Recipients: s.deps.Config, Store: control.NewHealthStore(s.deps.Bus), Observer: s.deps.Observer,
 		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(), Now: s.deps.Bus.Now,
+		Logger:   s.deps.Logger,
 		Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
 	})
 	if err != nil {
@@ -195,7 +200,7 @@ func (s *Service) Run(ctx context.Context) error {
 		Channel: recipient.Email, Sender: s.send, Recipients: s.deps.Config, Queue: queue.New(s.deps.Bus), Log: history,
 		Observer: observer, Since: s.deps.Bus.Since, Now: s.deps.Bus.Now, Slots: s.o.Connections, Window: s.o.Window,
 		Grace: s.o.Grace, Silent: s.deps.Bus.Silent(), Matches: s.filters.Matches, Freshness: s.deps.Config,
-		Storable: s.deps.Bus.Storable, TouchEvery: s.touchEvery,
+		Storable: s.deps.Bus.Storable, TouchEvery: s.touchEvery, Logger: s.deps.Logger,
 	})
 	if err != nil {
 		return fmt.Errorf("create the email sender's engine: %w", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -33,7 +32,7 @@ func (s *Service) answerTests(ctx context.Context) (stop func()) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := control.New(s.deps.Bus).ServeTestMail(ctx, s.test); err != nil {
-			slog.Error("this sender can't send test emails", telemetry.KeyError, err.Error())
+			s.deps.Logger.Error("this sender can't send test emails", telemetry.KeyError, err.Error())
 		}
 	})
 	return func() {

@@ -2,14 +2,8 @@ package history_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +14,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/certtest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -244,15 +239,7 @@ func TestWhatEndsIsToldSoonestFirst(t *testing.T) {
 // certificate is a self-signed one that ends at a time.
 func certificate(t *testing.T, name string, end time.Time) string {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: end.Add(-1000 * 24 * time.Hour),
-		NotAfter: end, IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	return certtest.SelfSigned(t, func(c *x509.Certificate) {
+		c.Subject.CommonName, c.IsCA, c.NotBefore, c.NotAfter = name, true, end.Add(-1000*24*time.Hour), end
+	}).PEM
 }

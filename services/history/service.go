@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,6 +84,8 @@ type Deps struct {
 	Version string
 	// FreeBytes returns what is free on the disk of an embedded broker. Nil: that is not known.
 	FreeBytes func() (uint64, error)
+	// Logger takes what is to be said. Nil: nothing is logged.
+	Logger *slog.Logger
 	// Telemetry shows the status as metrics. Nil: it is not shown.
 	Telemetry *telemetry.Telemetry
 }
@@ -111,6 +114,7 @@ func New(o Options, deps Deps) (*Service, error) {
 	if deps.Bus == nil || deps.Log == nil || deps.Publisher == nil || deps.Config == nil {
 		return nil, errors.New("the history service needs a broker, the log, a publisher and the configuration")
 	}
+	deps.Logger = cmp.Or(deps.Logger, slog.New(slog.DiscardHandler))
 	switch deps.Broker {
 	case ExternalBroker, EmbeddedAlways, EmbeddedInterval:
 	default:
@@ -137,12 +141,14 @@ func (s *Service) wire(filters *filter.Cache) {
 	}
 	s.search = search.New(search.Deps{
 		Bus: s.Bus, Log: s.Log, Config: s.Config, Events: events, Index: s.index, Queues: queued, MaxScan: s.o.MaxScan,
+		Logger: s.Logger,
 	})
 	s.detail = detail.New(detail.Deps{
 		Bus: s.Bus, Log: s.Log, Config: s.Config, Events: events, Search: s.search, Filters: filters, Lookups: s.o.Lookups, Version: s.Version,
 	})
 	s.replays = replay.New(replay.Deps{
 		Bus: s.Bus, Log: s.Log, Publisher: s.Publisher, Config: s.Config, Filters: filters, MaxScan: s.o.MaxScan,
+		Logger: s.Logger,
 	})
 	s.waits = waits.New(s.Bus, s.Config)
 	s.changes = changes.New(changes.Deps{Bus: s.Bus, Log: s.Log, Publisher: s.Publisher, Config: s.Config, Events: events})
@@ -177,12 +183,12 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	var background sync.WaitGroup
 	defer background.Wait()
-	carrier := carry.New(carry.Deps{Bus: s.Bus, Log: s.Log, Config: s.Config, Index: s.index})
+	carrier := carry.New(carry.Deps{Bus: s.Bus, Log: s.Log, Config: s.Config, Index: s.index, Logger: s.Logger})
 	background.Go(func() { s.replays.Run(ctx) })
 	background.Go(func() { carrier.Run(ctx) })
 	background.Go(func() { s.follow(ctx, carrier.Stored) })
 	background.Go(func() { s.status.Run(ctx) })
-	adminalerts.New(adminalerts.Deps{Bus: s.Bus, Config: s.Config, Status: s.status, Tick: s.o.AlertTick}).Run(ctx)
+	adminalerts.New(adminalerts.Deps{Bus: s.Bus, Config: s.Config, Status: s.status, Tick: s.o.AlertTick, Logger: s.Logger}).Run(ctx)
 	return nil
 }
 
@@ -198,7 +204,8 @@ func (s *Service) follow(ctx context.Context, stored func(sequence uint64)) {
 		},
 		CaughtUp: func() {
 			if s.activity.CaughtUp() {
-				slog.Info("delivery log read", logkey.Records, s.index.Len(), logkey.Duration, time.Since(began).Round(time.Millisecond).String())
+				s.Logger.Info("delivery log read", logkey.Records, s.index.Len(), logkey.Duration,
+					time.Since(began).Round(time.Millisecond).String())
 			}
 		},
 		Again: func() {

@@ -1,7 +1,6 @@
 package httpsender_test
 
 import (
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/certtest"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
 
@@ -210,14 +210,10 @@ func tlsContracts(t *testing.T) []contract {
 // selfSigned makes a certificate for 127.0.0.1 that nobody else has signed.
 func selfSigned(t *testing.T) tls.Certificate {
 	t.Helper()
-	a := newAuthority(t, "receiver")
-	template := *a.cert
-	template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, a.key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: a.key}
+	return certtest.SelfSigned(t, func(c *x509.Certificate) {
+		c.Subject.CommonName, c.IsCA, c.KeyUsage = "receiver", true, x509.KeyUsageCertSign
+		c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+	}).TLS()
 }
 
 // handshaking plays a receiver of TLS that does something else.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -31,7 +30,7 @@ func (s *Service) answerDoctor(ctx context.Context) (stop func()) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := control.New(s.deps.Bus).ServeDoctor(ctx, s.doctor); err != nil {
-			slog.Error("this sender can't run diagnostics", telemetry.KeyError, err.Error())
+			s.deps.Logger.Error("this sender can't run diagnostics", telemetry.KeyError, err.Error())
 		}
 	})
 	return func() {

@@ -1,15 +1,9 @@
 package httpsender_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/certtest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -65,52 +60,27 @@ func joined() *event.Event {
 
 // authority signs certificates of receivers.
 type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
+	certtest.Pair
 	pem  string
+	cert *x509.Certificate
 }
 
 func newAuthority(t testing.TB, name string) *authority {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &authority{cert: cert, key: key, pem: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))}
+	p := certtest.Authority(t, name)
+	return &authority{Pair: p, pem: p.PEM, cert: p.Cert}
 }
 
 // issue makes a certificate for 127.0.0.1 that change may alter.
 func (a *authority) issue(t testing.TB, change func(*x509.Certificate)) tls.Certificate {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "receiver"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	if change != nil {
-		change(template)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	return a.Issue(t, func(c *x509.Certificate) {
+		c.Subject.CommonName, c.IPAddresses = "receiver", []net.IP{net.IPv4(127, 0, 0, 1)}
+		c.KeyUsage, c.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+		if change != nil {
+			change(c)
+		}
+	}).TLS()
 }
 
 // receiver is a real HTTP server that counts.

@@ -1,11 +1,11 @@
-// Package httpsender is the service that sends events to HTTP recipients (webhooks). It takes deliveries from the recipients'
-// durable consumers, sends each as an HTTP request, and records the result.
 package httpsender
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
 
@@ -98,6 +98,8 @@ type Deps struct {
 	Limiter throttle.Limiter
 	// Version is part of User-Agent.
 	Version string
+	// Logger takes what is to be said besides the attempts. Nil: nothing is logged.
+	Logger *slog.Logger
 	// Resolver looks names of receivers up. Nil: the system's.
 	Resolver *net.Resolver
 }
@@ -119,6 +121,7 @@ func New(o Options, deps Deps) (*Service, error) {
 	if deps.Bus == nil || deps.Config == nil || deps.Observer == nil {
 		return nil, errors.New("the HTTP sender needs a broker, the configuration and an observer")
 	}
+	deps.Logger = cmp.Or(deps.Logger, slog.New(slog.DiscardHandler))
 	if deps.Limiter == nil {
 		deps.Limiter = throttle.NewMemory()
 	}
@@ -161,6 +164,7 @@ func (s *Service) Run(ctx context.Context) error {
 	observer, stop, err := health.Start(ctx, health.Options{
 		Channel: recipient.HTTP, Recipients: s.deps.Config, Store: control.NewHealthStore(s.deps.Bus), Observer: s.deps.Observer,
 		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(), Now: s.deps.Bus.Now,
+		Logger:   s.deps.Logger,
 		Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
 	})
 	if err != nil {
@@ -171,7 +175,7 @@ func (s *Service) Run(ctx context.Context) error {
 		Channel: recipient.HTTP, Sender: s.send, Recipients: s.deps.Config, Queue: queue.New(s.deps.Bus), Log: history,
 		Observer: observer, Since: s.deps.Bus.Since, Now: s.deps.Bus.Now, Slots: s.o.Slots, Window: s.o.Window,
 		Grace: s.o.Grace, Silent: s.deps.Bus.Silent(), Turn: s.turn, Matches: s.filters.Matches, Freshness: s.deps.Config,
-		Storable: s.deps.Bus.Storable, Pauses: control.NewPauses(s.deps.Bus),
+		Storable: s.deps.Bus.Storable, Pauses: control.NewPauses(s.deps.Bus), Logger: s.deps.Logger,
 	})
 	if err != nil {
 		return fmt.Errorf("create the HTTP sender's engine: %w", err)

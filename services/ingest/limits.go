@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc/status"
 
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/services/ingest/internal/fair"
@@ -133,7 +134,7 @@ const (
 // run says which appliances exceed their limits, until ctx ends.
 func (l *limits) run(ctx context.Context) {
 	said := map[string]time.Time{}
-	for rest(ctx, lookEvery) {
+	for pause.For(ctx, lookEvery) {
 		l.look(said, time.Now())
 	}
 	for name := range said {
@@ -172,7 +173,7 @@ func noticeKey(name string) string { return "intake limit of " + name }
 
 func (l *limits) notice(name string) string {
 	_, limit := l.of(submission{appliance: name})
-	who, remedy := "a sender that is no known appliance", "raise the options eventsPerSecond and bytesPerSecond of ingest"
+	who, remedy := "a sender that is not a known appliance", "raise the options eventsPerSecond and bytesPerSecond of ingest"
 	if name != "" {
 		who = name
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/eventlog"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -33,7 +34,7 @@ func (r *recovery) prepare(ctx context.Context) bool {
 			return true
 		}
 		r.say(ctx, "intake is waiting for the broker", err)
-		if !rest(ctx, recoveryTick) {
+		if !pause.For(ctx, recoveryTick) {
 			return false
 		}
 	}
@@ -76,7 +77,7 @@ func (r *recovery) fresh() bool { return r.age() < markFresh }
 
 // keepMark writes the mark when it has moved, and now and then.
 func (r *recovery) keepMark(ctx context.Context) {
-	for last := uint64(0); rest(ctx, recoveryTick); {
+	for last := uint64(0); pause.For(ctx, recoveryTick); {
 		moved := r.progress.recorded()
 		if age := r.age(); age < markEvery || age < markAlive && moved == last {
 			continue
@@ -117,16 +118,4 @@ func (r *recovery) marks(ctx context.Context) (all, ended []control.IntakeMark, 
 		}
 	}
 	return all, ended, nil
-}
-
-// rest waits, and reports whether ctx goes on.
-func rest(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/logkey"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -73,7 +74,7 @@ func (r *recovery) run(ctx context.Context) {
 	defer beside.Wait()
 	beside.Go(func() { r.keepMark(ctx) })
 	looked := time.Now()
-	for more := true; more; more = rest(ctx, recoveryTick) {
+	for more := true; more; more = pause.For(ctx, recoveryTick) {
 		due := !r.covers() || r.progress.doubtful(time.Now().Add(-doubtFor))
 		if !due && time.Since(looked) < marksLook || !r.deps.Bus.Connected() {
 			continue
@@ -181,7 +182,7 @@ func (r *recovery) through(ctx context.Context, from, last uint64) error {
 func (r *recovery) missing(ctx context.Context, next, last uint64) (out []event.IntakeRecord, then uint64, err error) {
 	found, then, err := r.history.Unrecorded(ctx, next)
 	if err == nil && len(found) > 0 && r.deps.Bus.Now().Sub(found[len(found)-1].Time) < recordWait {
-		if !rest(ctx, recordWait) {
+		if !pause.For(ctx, recordWait) {
 			return nil, next, ctx.Err()
 		}
 		found, then, err = r.history.Unrecorded(ctx, next)

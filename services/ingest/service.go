@@ -1,5 +1,3 @@
-// Package ingest is the service that takes events in: over NATS (a request on the appliance's subject) and over gRPC, which
-// REST is made of. It validates each event, knows a repeat, stores it for good, answers, and records every decision.
 package ingest
 
 import (
@@ -126,7 +124,7 @@ func New(o Options, deps Deps) (*Service, error) {
 		return nil, errors.New("ingest needs a broker and the configuration")
 	}
 	if deps.Logger == nil {
-		deps.Logger = slog.Default()
+		deps.Logger = slog.New(slog.DiscardHandler)
 	}
 	if deps.Store == nil {
 		deps.Store = func() error { return nil }

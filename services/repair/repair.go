@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,6 +31,8 @@ type Options struct {
 	JetStreamKey string
 	// Streams are the bounds of streams that are made again.
 	Streams bus.StreamOptions
+	// Logger takes what the broker and the connection to it say. Nil: nothing is logged.
+	Logger *slog.Logger
 }
 
 // The files in the data folder that a repair knows.
@@ -128,13 +131,14 @@ func (s *Store) readFiles(ctx context.Context) error {
 func (s *Store) open(ctx context.Context) (err error) {
 	o := s.o.NATS
 	if s.o.Data != "" {
-		s.server, err = embed.Start(embed.Options{StoreDir: s.store().Dir, Key: s.key, Host: "127.0.0.1", Port: -1, SyncAlways: true})
+		s.server, err = embed.Start(embed.Options{StoreDir: s.store().Dir, Key: s.key, Host: "127.0.0.1", Port: -1, SyncAlways: true,
+			Logger: s.o.Logger})
 		if err != nil {
 			return fmt.Errorf("--data %s: %w", s.o.Data, err)
 		}
 		o = bus.Options{User: embed.CoreUser, Password: s.server.CorePassword(), InProcess: s.server}
 	}
-	o.Name = "outbound repair"
+	o.Name, o.Logger = "outbound repair", s.o.Logger
 	if s.conn, err = bus.Connect(ctx, o); err != nil {
 		return err
 	}

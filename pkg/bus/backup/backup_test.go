@@ -312,7 +312,7 @@ func TestADamagedFileIsRefused(t *testing.T) {
 		says    string
 	}{
 		"empty":                   {nil, false, "it is empty"},
-		"text":                    {[]byte(strings.Repeat("recipients:\n", 100)), false, "it is no tar file"},
+		"text":                    {[]byte(strings.Repeat("recipients:\n", 100)), false, "it is not a tar file"},
 		"half":                    {whole[:len(whole)/2], true, "unexpected EOF"},
 		"without its end":         {whole[:at("sha256\x00")], true, "before its checksum"},
 		"a bit of a message":      {flip(at("EVENTS/000001.s2") + 600), true, "part EVENTS"},

@@ -60,7 +60,7 @@ func walk(r io.Reader, each func(name string, content []byte) error) error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil && n == 0:
-			return errors.New("is not a backup of Outbound: it is no tar file")
+			return errors.New("is not a backup of Outbound: it is not a tar file")
 		case err != nil:
 			return fmt.Errorf("%w: after member %d: %w", ErrDamaged, n, err)
 		case h.Size > maxMember:

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -140,13 +139,13 @@ func serve[Q, A any](ctx context.Context, c *wire.Conn, subject string, answer f
 		select {
 		case slots <- struct{}{}:
 		default:
-			reply(m, nil, errBusy)
+			reply(c, m, nil, errBusy)
 			return
 		}
 		wg.Go(func() {
 			defer func() { <-slots }()
 			raw, err := examine(ctx, m.Data, answer)
-			reply(m, raw, err)
+			reply(c, m, raw, err)
 		})
 	})
 	if err != nil {
@@ -175,13 +174,13 @@ func examine[Q, A any](ctx context.Context, question []byte, answer func(context
 }
 
 // reply answers a question. An answer that can't be sent is not waited for any more.
-func reply(m *nats.Msg, raw []byte, err error) {
+func reply(c *wire.Conn, m *nats.Msg, raw []byte, err error) {
 	out := nats.NewMsg(m.Reply)
 	out.Data = raw
 	if err != nil {
 		out.Header.Set(headerFault, err.Error())
 	}
 	if err := m.RespondMsg(out); err != nil {
-		slog.Warn("response not sent", logkey.Subject, m.Subject, telemetry.KeyError, err.Error())
+		c.Logger.Warn("response not sent", logkey.Subject, m.Subject, telemetry.KeyError, err.Error())
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -51,7 +50,7 @@ func (h *Reader) Follow(ctx context.Context, to Follower) {
 			break
 		}
 		if text := fmt.Sprint(err); text != said {
-			slog.Warn("following the records failed, retrying", telemetry.KeyError, text)
+			h.conn.Logger.Warn("following the records failed, retrying", telemetry.KeyError, text)
 			said = text
 		}
 		select {
@@ -135,7 +134,7 @@ func (f *following) start(ctx context.Context) (uint64, error) {
 		if gone || len(ms) == 1 && wire.StoredSequence(ms[0]) == f.last && wire.StoredTime(ms[0]).Equal(f.at) {
 			return f.last + 1, nil
 		}
-		slog.Warn("the end of the delivery log is missing: reading it again", logkey.Told, f.last, logkey.Last, have.LastSeq)
+		f.conn.Logger.Warn("the end of the delivery log is missing: reading it again", logkey.Told, f.last, logkey.Last, have.LastSeq)
 		f.last = 0
 		f.to.Again()
 	}

@@ -105,7 +105,7 @@ func Start(o Options) (*Server, error) {
 		return nil, errors.New("start the broker: no store directory is given")
 	}
 	if o.Logger == nil {
-		o.Logger = slog.Default()
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	l, err := takeLock(o.StoreDir)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/notice"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -49,7 +50,7 @@ type Options struct {
 // NewWatcher returns a watcher.
 func NewWatcher(o Options) *Watcher {
 	if o.Logger == nil {
-		o.Logger = slog.Default()
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Watcher{conn: o.Conn, keeper: o.Keeper, every: o.Every, board: o.Notices, log: o.Logger}
 }
@@ -133,12 +134,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		if err := w.look(ctx); err != nil && ctx.Err() == nil && w.conn.Connected() {
 			w.log.DebugContext(ctx, "the store could not be checked, retrying", telemetry.KeyError, err.Error())
 		}
-		t := time.NewTimer(w.every)
-		select {
-		case <-ctx.Done():
-		case <-t.C:
-		}
-		t.Stop()
+		pause.For(ctx, w.every)
 	}
 	return nil
 }

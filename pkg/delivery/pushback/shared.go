@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/logkey"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -23,14 +24,15 @@ type Shared struct {
 	ch    recipient.Channel
 	// now is the broker's clock.
 	now func() time.Time
+	log *slog.Logger
 
 	mu    sync.Mutex
 	known map[string]Pause
 }
 
 // NewShared makes them. Without a store this process keeps to them alone, while it runs.
-func NewShared(store Store, ch recipient.Channel, now func() time.Time) *Shared {
-	return &Shared{store: store, ch: ch, now: now, known: map[string]Pause{}}
+func NewShared(store Store, ch recipient.Channel, now func() time.Time, log *slog.Logger) *Shared {
+	return &Shared{store: store, ch: ch, now: now, log: log, known: map[string]Pause{}}
 }
 
 // Run follows the pauses until ctx ends, and calls changed for each recipient whose pause has changed. It calls complete, once, when all
@@ -47,18 +49,9 @@ func (s *Shared) Run(ctx context.Context, complete func(), changed func(id strin
 			changed(id)
 		})
 		if err != nil && ctx.Err() == nil {
-			slog.Debug("the pauses of recipients can't be followed, retrying", logkey.Error, err.Error())
+			s.log.Debug("the pauses of recipients can't be followed, retrying", logkey.Error, err.Error())
 		}
-		wait(ctx, storeAgain)
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
+		pause.For(ctx, storeAgain)
 	}
 }
 
@@ -117,8 +110,8 @@ func (s *Shared) retry(verb, id string, call func(context.Context) error) {
 		if err == nil {
 			return
 		}
-		if wait(ctx, storeAgain); ctx.Err() != nil {
-			slog.Warn("could not "+verb+" the pause of a recipient: other senders do not know of it",
+		if !pause.For(ctx, storeAgain) {
+			s.log.Warn("could not "+verb+" the pause of a recipient: other senders do not know of it",
 				logkey.Recipient, id, logkey.Error, err.Error())
 			return
 		}

@@ -41,10 +41,10 @@ type Writer struct {
 	leftOut  uint64
 }
 
-// New returns what writes to a log. Nil logger: the process's default.
+// New returns what writes to a log. Nil logger: nothing is logged.
 func New(log Log, logger *slog.Logger) *Writer {
 	if logger == nil {
-		logger = slog.Default()
+		logger = slog.New(slog.DiscardHandler)
 	}
 	return &Writer{log: log, logger: logger, rules: Rules(), failures: failures{of: map[string]*turns{}}}
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/outbound-events/outbound/pkg/pause"
 )
 
 // class is the calls that share a limit: a rate for each caller, and how many run at once.
@@ -47,8 +49,10 @@ func (c *class) enter(ctx context.Context, name string, patience time.Duration) 
 	leave := func() { c.leave(name) }
 	bound, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err = pause(bound, wait); err == nil {
+	if pause.For(bound, wait) {
 		err = c.turn(bound)
+	} else {
+		err = bound.Err()
 	}
 	switch {
 	case err == nil:
@@ -111,9 +115,9 @@ func (c *class) turn(ctx context.Context) error {
 	if c.pace == nil {
 		return nil
 	}
-	if err := pause(ctx, c.pace.wait()); err != nil {
+	if !pause.For(ctx, c.pace.wait()) {
 		<-c.running
-		return err
+		return ctx.Err()
 	}
 	return nil
 }
@@ -171,19 +175,4 @@ func (p *pace) spend(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.saved -= min(d, pacedRun)
-}
-
-// pause waits, and returns the error of ctx if it ends before.
-func pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/secret"
 )
 
@@ -46,17 +47,11 @@ func (a *NewTokens) Await(ctx context.Context, token string, unknown func() bool
 	default:
 		return
 	}
-	over := time.NewTimer(tokenWait)
-	defer over.Stop()
-	look := time.NewTicker(tokenLook)
-	defer look.Stop()
+	ctx, cancel := context.WithTimeout(ctx, tokenWait)
+	defer cancel()
 	for unknown() {
-		select {
-		case <-ctx.Done():
+		if !pause.For(ctx, tokenLook) {
 			return
-		case <-over.C:
-			return
-		case <-look.C:
 		}
 	}
 }

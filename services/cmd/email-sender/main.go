@@ -55,7 +55,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	s, err := emailsender.New(o.Service, emailsender.Deps{Bus: p.Bus, Config: config, Observer: deliverytelemetry.New(p.Telemetry),
-		Limiter: limiter})
+		Limiter: limiter, Logger: p.Telemetry.Logger})
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func run(ctx context.Context, o options) error {
 	p.Defer(log.Close)
 	p.Defer(publisher.Close)
 	s, err := history.New(o.Service, history.Deps{Bus: p.Bus, Log: log, Publisher: publisher, Config: config,
-		Broker: history.ExternalBroker, Version: process.Version(), Telemetry: p.Telemetry})
+		Broker: history.ExternalBroker, Version: process.Version(), Telemetry: p.Telemetry, Logger: p.Telemetry.Logger})
 	if err != nil {
 		return err
 	}

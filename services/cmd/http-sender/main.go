@@ -55,7 +55,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	s, err := httpsender.New(o.Service, httpsender.Deps{Bus: p.Bus, Config: config, Observer: deliverytelemetry.New(p.Telemetry),
-		Limiter: limiter, Version: process.Version()})
+		Limiter: limiter, Version: process.Version(), Logger: p.Telemetry.Logger})
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -29,7 +28,7 @@ import (
 // TestSecretsLeaveByNoWay plants a canary in every field that holds a secret, as the descriptors mark them, has events delivered to
 // receivers that fail, changes everything once more, and looks for the canaries in all that the product writes and answers.
 func TestSecretsLeaveByNoWay(t *testing.T) {
-	log := &lockedBuffer{}
+	log := &waittest.Log{}
 	h := open(t, func(o *allinone.Options) {
 		o.Telemetry.LogLevel, o.Telemetry.LogTo, o.AllowEgress = "debug", log, []string{"127.0.0.0/8"}
 	})
@@ -42,7 +41,7 @@ func TestSecretsLeaveByNoWay(t *testing.T) {
 	}
 	p.exercise()
 	places := p.places()
-	places["log"] = [][]byte{log.Bytes()}
+	places["log"] = [][]byte{[]byte(log.String())}
 	finds, searched := 0, 0
 	for place, texts := range places {
 		size := 0
@@ -112,26 +111,6 @@ func secretFields(t *testing.T) (all []protoreflect.FullName) {
 		t.Fatalf("found %d secret fields: that cannot be all", len(all))
 	}
 	return all
-}
-
-// lockedBuffer takes the log lines of a process.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-// Bytes is what was written.
-func (l *lockedBuffer) Bytes() []byte {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return bytes.Clone(l.b.Bytes())
 }
 
 // planter plants canaries.

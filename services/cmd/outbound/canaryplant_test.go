@@ -1,17 +1,11 @@
 package main_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"io/fs"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -27,6 +21,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
+	"github.com/outbound-events/outbound/pkg/certtest"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -146,23 +141,9 @@ func (p *planter) failing() string {
 // pair is a client certificate. The canary is a line of its key.
 func (p *planter) pair() (certificate, key string) {
 	p.t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	now := time.Now()
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	key = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}))
-	p.remember("outbound.v1.ClientCertificate.private_key_pem", strings.Split(key, "\n")[1])
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), key
+	pair := certtest.SelfSigned(p.t, nil)
+	p.remember("outbound.v1.ClientCertificate.private_key_pem", strings.Split(pair.KeyPEM, "\n")[1])
+	return pair.PEM, pair.KeyPEM
 }
 
 // exercise has events delivered, and changes and asks about everything that has a secret.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -66,6 +67,7 @@ Restore a backup instead if there is one: a repair does not bring back what is g
 }
 
 func runRepair(ctx context.Context, flags repairFlags, in io.Reader, out io.Writer) error {
+	flags.o.Logger = slog.Default()
 	s, err := repair.Open(ctx, flags.o)
 	if err != nil {
 		return err

@@ -95,7 +95,7 @@ func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
 		}
 	}
 	o.NATS.Name, o.NATS.Clock = "outbound "+name, process.Clock()
-	o.NATS.Waiting = p.starting.Wait
+	o.NATS.Waiting, o.NATS.Logger = p.starting.Wait, p.Telemetry.Logger
 	o.NATS.Notice = func(text string) { p.Notices.Set("broker", text) }
 	if p.Bus, err = bus.Connect(ctx, o.NATS); err != nil {
 		return nil, err

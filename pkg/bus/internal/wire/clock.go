@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -193,9 +193,9 @@ func (c *Conn) AwaitClock(ctx context.Context) error {
 		err := c.MeasureClock(ctx)
 		if err != nil && err.Error() != said && ctx.Err() == nil {
 			said = err.Error()
-			slog.Info("waiting for the broker's clock", telemetry.KeyError, said)
+			c.Logger.Info("waiting for the broker's clock", telemetry.KeyError, said)
 		}
-		if err != nil && !pause(ctx, clockSoon) {
+		if err != nil && !pause.For(ctx, clockSoon) {
 			return err
 		}
 	}
@@ -233,18 +233,6 @@ func measureSoon(c *Conn) {
 	select {
 	case c.measure <- struct{}{}:
 	default:
-	}
-}
-
-// pause waits; false if ctx ends before.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strconv"
 	"sync"
@@ -16,6 +15,7 @@ import (
 	"github.com/nats-io/nuid"
 
 	"github.com/outbound-events/outbound/pkg/logkey"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -217,7 +217,7 @@ func (k *Committer) run() {
 		k.resolve(k.gather(p))
 	}
 	if n := k.gone.Load(); n > 0 {
-		slog.Warn("messages discarded: the process is stopping and the broker does not respond", telemetry.KeyStream, k.stream,
+		k.conn.Logger.Warn("messages discarded: the process is stopping and the broker does not respond", telemetry.KeyStream, k.stream,
 			logkey.Messages, n)
 	}
 }
@@ -294,12 +294,7 @@ func (k *Committer) resolve(group []*Post) {
 
 // rest waits, unless nothing is waited for any more.
 func (k *Committer) rest(d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-k.ctx.Done():
-	}
+	pause.For(k.ctx, d)
 }
 
 // missing are the messages that are to be repeated. One whose message id the stream may have forgotten is looked for first.

@@ -56,6 +56,8 @@ type Options struct {
 	// RepeatFor is how long a publish of an event whose result is unknown is repeated before its publisher is told that it failed.
 	// It must stay within the de-duplication window of EVENTS. 0: a minute.
 	RepeatFor time.Duration `yaml:"-"`
+	// Logger takes what is to be said of the connection. Nil: nothing is logged.
+	Logger *slog.Logger `yaml:"-"`
 	// Clock is the host's wall clock. Nil: time.Now. Tests have one that is wrong.
 	Clock func() time.Time `yaml:"-"`
 }
@@ -84,6 +86,8 @@ type Conn struct {
 	// JS repeats requests while the broker elects a leader. See Again.
 	JS      jetstream.JetStream
 	relaxed bool
+	// Logger is that of the options, never nil.
+	Logger *slog.Logger
 	// Disk is set if an embedded broker leaves syncing to its writers.
 	Disk Disk
 	// since is when the present connection began, in nanoseconds of monotonic time since clock.began. connects counts how often it began.
@@ -119,7 +123,7 @@ const writeTimeout = 5 * time.Second
 // one without JetStream for this account.
 func Connect(ctx context.Context, o Options) (*Conn, error) {
 	c := &Conn{relaxed: o.Relaxed, Disk: o.Disk, RepeatFor: cmp.Or(o.RepeatFor, repeatFor), ending: newEnding(), clock: newClock(o.Clock),
-		measure: make(chan struct{}, 1), options: o}
+		measure: make(chan struct{}, 1), options: o, Logger: cmp.Or(o.Logger, slog.New(slog.DiscardHandler))}
 	c.monitor = newMonitor(c)
 	c.dialer = &dialer{ctx: ctx, refused: func(*VersionError) { c.monitor.look() }}
 	opts, err := clientOptions(c)
@@ -206,7 +210,7 @@ func clientOptions(c *Conn) ([]nats.Option, error) {
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			begins(c)
 			measureSoon(c)
-			slog.Info("broker reconnected", logkey.Server, nc.ConnectedServerName(), telemetry.KeyVersion, nc.ConnectedServerVersion())
+			c.Logger.Info("broker reconnected", logkey.Server, nc.ConnectedServerName(), telemetry.KeyVersion, nc.ConnectedServerVersion())
 			c.monitor.reconnected()
 		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { c.monitor.refused(err) }),
@@ -214,7 +218,7 @@ func clientOptions(c *Conn) ([]nats.Option, error) {
 			// Handlers run beside the first messages of the next connection, so the end of this one counts already.
 			begins(c)
 			if err != nil {
-				slog.Warn("broker connection lost", telemetry.KeyError, err.Error())
+				c.Logger.Warn("broker connection lost", telemetry.KeyError, err.Error())
 			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) {

@@ -26,7 +26,7 @@ type DirectRequest struct {
 }
 
 // Direct reads messages of a stream without a consumer, in the order of the stream. What is not there is an empty answer. The request is
-// repeated while no server answers for the stream. See Again.
+// repeated while no server responds for the stream. See Again.
 func (c *Conn) Direct(ctx context.Context, stream string, r DirectRequest) ([]*nats.Msg, error) {
 	body, err := json.Marshal(r)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"sort"
 	"strings"
@@ -220,7 +219,7 @@ func (b *Bucket) Watch(ctx context.Context, changed func()) error {
 func (b *Bucket) WatchKeys(ctx context.Context, keys []string, changed func()) error {
 	for ctx.Err() == nil {
 		if err := b.watchOnce(ctx, keys, changed); err != nil && ctx.Err() == nil {
-			slog.Warn("bucket watch failed, retrying", logkey.Bucket, b.name, telemetry.KeyError, err.Error())
+			b.conn.Logger.Warn("bucket watch failed, retrying", logkey.Bucket, b.name, telemetry.KeyError, err.Error())
 		}
 		select {
 		case <-ctx.Done():

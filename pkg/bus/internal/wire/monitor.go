@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -97,7 +96,7 @@ func (m *monitor) reported(err error, subject string) {
 	}
 	m.mu.Unlock()
 	if !same {
-		slog.Warn("broker reported an error", telemetry.KeyError, err.Error(), logkey.Subject, subject)
+		m.conn.Logger.Warn("broker reported an error", telemetry.KeyError, err.Error(), logkey.Subject, subject)
 	}
 	if refusesUser(err) {
 		m.refused(err)
@@ -172,7 +171,7 @@ func (m *monitor) fault() error {
 	case m.permission != nil:
 		return m.permission
 	case !m.checked:
-		return errors.New("connected to the broker again, but it has not answered yet")
+		return errors.New("connected to the broker again, but it has not responded yet")
 	default:
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nuid"
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
+	"github.com/outbound-events/outbound/pkg/pause"
 )
 
 // revisionsKept is how many values of a key a bucket of configuration keeps: the most that a bucket may.
@@ -110,7 +111,7 @@ func (b *Bucket) publish(ctx context.Context, m *nats.Msg, key string, last uint
 		}
 		// The server that refused knows of a later message, which the one that was asked does not know yet, or of one that was on its way,
 		// maybe this one. A change of the leader may end it.
-		if time.Since(began) > repeatRequests || !pause(ctx, tryPause) {
+		if time.Since(began) > repeatRequests || !pause.For(ctx, tryPause) {
 			return 0, undecided(unknown)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
+	"github.com/outbound-events/outbound/pkg/pause"
 )
 
 const (
@@ -108,7 +109,7 @@ func silent(err error) bool {
 }
 
 // errNoLeader says that no server answers for a stream.
-var errNoLeader = errors.New("no server answers for the stream")
+var errNoLeader = errors.New("no server responds for the stream")
 
 // ErrUnsettled says that the servers of a cluster may know less now than they will: a new leader reads what it has stored.
 var ErrUnsettled = errors.New("the servers of the cluster may not have caught up yet")
@@ -128,7 +129,7 @@ func Again[T any](ctx context.Context, c *Conn, f func(context.Context) (T, erro
 			return v, err
 		}
 		away := !c.Connected() && time.Since(began) > repeatAway
-		if !away && !pause(ctx, tryPause) || away {
+		if !away && !pause.For(ctx, tryPause) || away {
 			if tries > 1 {
 				err = fmt.Errorf("%w in %d tries within %s: %w", errNoAnswer, tries, time.Since(began).Round(time.Millisecond), err)
 			}

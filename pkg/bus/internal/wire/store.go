@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
+	"github.com/outbound-events/outbound/pkg/pause"
 )
 
 const (
@@ -237,16 +238,12 @@ func (w *StoreWatch) ask(ctx context.Context) {
 		for _, stream := range probed() {
 			w.probe(ctx, stream)
 		}
-		pause := probeEvery
+		next := probeEvery
 		if w.faulty() {
-			pause = storeLook
+			next = storeLook
 		}
-		t := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			t.Stop()
+		if !pause.For(ctx, next) {
 			return
-		case <-t.C:
 		}
 	}
 }

@@ -14,11 +14,12 @@ import (
 // waiting says what the start of a process waits for: in the log every few seconds, and to who asks whether the process is ready.
 type waiting struct {
 	tell  func(string)
+	log   *slog.Logger
 	said  time.Time
 	begun bool
 }
 
-func newWaiting(c *Conn) *waiting { return &waiting{tell: c.options.Waiting} }
+func newWaiting(c *Conn) *waiting { return &waiting{tell: c.options.Waiting, log: c.Logger} }
 
 // say says what is waited for and why it is not there.
 func (w *waiting) say(what string, err error) {
@@ -28,7 +29,7 @@ func (w *waiting) say(what string, err error) {
 	}
 	if time.Since(w.said) > sayEvery {
 		w.said = time.Now()
-		slog.Info("waiting for the broker", logkey.Of, what, telemetry.KeyError, err.Error())
+		w.log.Info("waiting for the broker", logkey.Of, what, telemetry.KeyError, err.Error())
 	}
 }
 

@@ -280,7 +280,7 @@ func verify(env *command.Env, head string, read func(each func(line) error) erro
 	case err != nil:
 		return err
 	case last == nil:
-		return errors.New("the export has no end: it was cut off, or is no export of the audit log. Export it again")
+		return errors.New("the export has no end: it was cut off, or is not an export of the audit log. Export it again")
 	case last.Filtered:
 		return exit.Usagef("the export was made with filters, so that entries are missing: export it without")
 	}

@@ -111,7 +111,8 @@ func openData(ctx context.Context, env *command.Env, o restoreFlags) (*target, e
 		// After its last write, the removal of the mark included.
 		close: []func(){func() { _ = syncTree(store) }, srv.Shutdown},
 	}
-	t.conn, err = bus.Connect(ctx, bus.Options{Name: "outbound restore", User: embed.CoreUser, Password: srv.CorePassword(), InProcess: srv})
+	t.conn, err = bus.Connect(ctx, bus.Options{Name: "outbound restore", User: embed.CoreUser, Password: srv.CorePassword(), InProcess: srv,
+		Logger: log})
 	if err != nil {
 		t.Close()
 		return nil, err
@@ -193,7 +194,7 @@ func openBroker(ctx context.Context, env *command.Env, file string) (*target, er
 	if err != nil {
 		return nil, err
 	}
-	o.NATS.Name = "outbound restore"
+	o.NATS.Name, o.NATS.Logger = "outbound restore", slog.New(slog.NewTextHandler(env.Err, nil))
 	waiting, cancel := context.WithTimeout(ctx, connectWait)
 	defer cancel()
 	c, err := bus.Connect(waiting, o.NATS)

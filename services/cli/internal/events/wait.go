@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/pause"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/cli/internal/client"
 	"github.com/outbound-events/outbound/services/cli/internal/command"
@@ -58,7 +59,7 @@ func (f follower) await(ctx context.Context, id string) (*outboundv1.Event, erro
 	bar := f.Progress()
 	defer bar.End()
 	began, last, unclear := time.Now(), &outboundv1.Event{EventId: id}, 0
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+	for again := firstPause; ; again = min(2*again, lastPause) {
 		e := &outboundv1.Event{}
 		err := f.client.Call(ctx, http.MethodGet, "/v1/events/"+url.PathEscape(id), nil, e)
 		young := time.Since(began) < settleTime
@@ -76,12 +77,8 @@ func (f follower) await(ctx context.Context, id string) (*outboundv1.Event, erro
 			}
 			bar.Show("%d of %d deliveries are final", final, all)
 		}
-		t := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			t.Stop()
+		if !pause.For(ctx, again) {
 			return last, nil
-		case <-t.C:
 		}
 	}
 }

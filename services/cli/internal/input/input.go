@@ -220,7 +220,7 @@ func (r *Reader) placeholder(inner, dir string) (string, error) {
 		text, err := asText(path, b)
 		return strings.TrimRight(text, "\r\n"), err
 	}
-	return "", fmt.Errorf("${%s} is no placeholder: use ${env:NAME} or ${file:PATH}, or $${%s} for the text itself", inner, inner)
+	return "", fmt.Errorf("${%s} is not a placeholder: use ${env:NAME} or ${file:PATH}, or $${%s} for the text itself", inner, inner)
 }
 
 // Escape writes a text so that reading it gives the text back: what looks like a placeholder gets a second dollar sign.

@@ -100,7 +100,7 @@ func TestValuesAreReadFromFilesAndTheEnvironment(t *testing.T) {
 // What looks like a placeholder is named, with what to write instead.
 func TestWhatLooksLikeAPlaceholderIsRefusedByName(t *testing.T) {
 	_, err := reader("http: {url: 'https://x/${HOOK}'}", nil).Document("-")
-	for _, want := range []string{"http: url: ${HOOK} is no placeholder", "${env:NAME}", "${file:PATH}", "$${HOOK}"} {
+	for _, want := range []string{"http: url: ${HOOK} is not a placeholder", "${env:NAME}", "${file:PATH}", "$${HOOK}"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}

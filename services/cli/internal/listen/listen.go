@@ -210,7 +210,7 @@ func loopbackHint(raw, detail string) string {
 	case ip == nil || !ip.IsLoopback():
 		return ""
 	case strings.Contains(detail, "forbidden"):
-		return ". Outbound connects to no address of its own host unless it is told to: restart it with --allow-egress 127.0.0.0/8 " +
+		return ". By default, Outbound connects to no address of its own host: restart it with --allow-egress 127.0.0.0/8 " +
 			"for development, or let it deliver to another host with --address"
 	default:
 		return ". If the server runs on another host, set --address to an address of this host that it reaches"

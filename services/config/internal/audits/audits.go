@@ -17,10 +17,10 @@ import (
 	"github.com/outbound-events/outbound/pkg/audit"
 	"github.com/outbound-events/outbound/pkg/bus/auditlog"
 	"github.com/outbound-events/outbound/pkg/notice"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
-	"github.com/outbound-events/outbound/services/config/internal/loop"
 )
 
 // Deps are what the audit log is served with.
@@ -79,7 +79,7 @@ func (s *Audits) Run(ctx context.Context) {
 			}
 			s.Notices.Set(noticeAudit, text)
 		}
-		loop.Sleep(ctx, noteEvery)
+		pause.For(ctx, noteEvery)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/audit"
 	"github.com/outbound-events/outbound/pkg/bus/auditlog"
 	"github.com/outbound-events/outbound/pkg/notice"
-	"github.com/outbound-events/outbound/services/config/internal/loop"
+	"github.com/outbound-events/outbound/pkg/pause"
 )
 
 // sink takes entries, one by one. One that it has taken is not sent again.
@@ -82,19 +82,19 @@ type forwarder struct {
 // run sends until ctx ends.
 func (f forwarder) run(ctx context.Context) {
 	defer f.to.close()
-	pause := firstPause
+	again := firstPause
 	for ctx.Err() == nil {
 		err := f.pass(ctx)
 		if err == nil || ctx.Err() != nil {
 			f.notices.Clear(f.key())
-			pause = firstPause
-			loop.Sleep(ctx, idle)
+			again = firstPause
+			pause.For(ctx, idle)
 			continue
 		}
 		f.notices.Set(f.key(), fmt.Sprintf("Audit entries are not sent on by audit.%s: %v. They wait in the audit log and are sent later.",
 			f.name, err))
-		loop.Sleep(ctx, pause)
-		pause = min(2*pause, longestPause)
+		pause.For(ctx, again)
+		again = min(2*again, longestPause)
 	}
 }
 

@@ -52,7 +52,7 @@ func (w *webhook) send(ctx context.Context, e audit.Stored) error {
 	defer func() { _ = resp.Body.Close() }()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxResponse))
 	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("the receiver answered %s", resp.Status)
+		return fmt.Errorf("the receiver responded %s", resp.Status)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func Check(v *validation.Violations, next *outboundv1.HttpRecipient, old *outbou
 		stored := storedHeader(name, old)
 		switch {
 		case value == credential.Concealed && !isSecret(name, next):
-			v.Add(field, validation.Missing, fmt.Sprintf("is %s, which stands for a secret: set its value, or list it in secretHeaders",
+			v.Add(field, validation.Missing, fmt.Sprintf("is %s, the placeholder of a secret: set its value, or list it in secretHeaders",
 				credential.Concealed))
 		case value == credential.Concealed && !stored:
 			v.Add(field, validation.Missing, fmt.Sprintf("is %s, and no value is stored: set it", credential.Concealed))

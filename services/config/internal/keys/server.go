@@ -11,11 +11,11 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/logkey"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
-	"github.com/outbound-events/outbound/services/config/internal/loop"
 	"github.com/outbound-events/outbound/services/config/internal/store"
 )
 
@@ -80,7 +80,7 @@ func (k *Keys) Run(ctx context.Context) {
 		if err := k.look(ctx); err != nil && ctx.Err() == nil {
 			k.deps.Logger.WarnContext(ctx, "keyring not read, retrying", telemetry.KeyError, err.Error())
 		}
-		loop.Sleep(ctx, lookEvery)
+		pause.For(ctx, lookEvery)
 	}
 }
 

@@ -71,12 +71,12 @@ func checkRecipient(v *validation.Violations, r *outboundv1.Recipient, f checkIn
 		v.Add("displayName", validation.Missing, "is empty: set a name for the recipient")
 	}
 	checkTypes(v, r, f)
-	before := f.old.GetRecipient()
+	if was, is := store.ChannelOf(f.old.GetRecipient()), store.ChannelOf(r); f.old != nil && r.GetChannel() != nil && was != is {
+		v.Add(string(is), validation.Immutable,
+			fmt.Sprintf("the channel of a recipient can't change from %s to %s: create another recipient and delete this one", was, is))
+		return
+	}
 	switch {
-	case before.GetHttp() != nil && r.GetEmail() != nil:
-		v.Add("email", validation.Immutable, "an HTTP recipient can't become an email recipient: create another one and delete this")
-	case before.GetEmail() != nil && r.GetHttp() != nil:
-		v.Add("http", validation.Immutable, "an email recipient can't become an HTTP recipient: create another one and delete this")
 	case r.GetHttp() != nil:
 		checkHTTP(v, r, f)
 	case r.GetEmail() != nil:
@@ -97,7 +97,7 @@ func checkTypes(v *validation.Violations, r *outboundv1.Recipient, f checkInput)
 		switch {
 		case !ok:
 			v.Add(field, validation.UnknownType, event.UnknownType(id, ids).Description)
-		case r.GetEmail() != nil && !t.Email:
+		case !store.Describe(r).Takes(t):
 			v.Add(field, validation.NotByEmail, fmt.Sprintf("%s can't be sent by email: see GET /v1/event-types for the types that can", id))
 		}
 	}

@@ -29,9 +29,10 @@ func (s *Tester) DoctorRecipient(ctx context.Context, q *outboundv1.DoctorRecipi
 	if err != nil {
 		return nil, err
 	}
-	if stored.GetRecipient().GetHttp() == nil {
+	if d := stored.Describe(); !d.Diagnosed {
 		return nil, rpc.FailedPrecondition("NOT_HTTP",
-			fmt.Sprintf("recipient %s is an email recipient, but diagnostics work only for HTTP recipients: send a test email instead", q.GetId()))
+			fmt.Sprintf(
+				"recipient %s is of the channel %s, but diagnostics work only for HTTP recipients: send a test event instead", q.GetId(), d.Name))
 	}
 	bound := doctorTimeout
 	if deadline, ok := ctx.Deadline(); ok {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -17,9 +16,9 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/filter"
+	"github.com/outbound-events/outbound/pkg/preview"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/recipient"
-	"github.com/outbound-events/outbound/pkg/render"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	pkgsettings "github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -72,14 +71,10 @@ func (s *Previewer) PreviewRecipient(
 	if v := s.unmatched(r, d.Event, now); v != nil {
 		out.Matches, out.Reason = false, string(v.Reason)
 	}
-	if r.Email != nil {
-		mail, err := previewMail(d, shared, now)
-		out.Rendered = &outboundv1.PreviewRecipientResponse_Email{Email: mail}
-		return out, err
+	if err := preview.Into(out, d, shared, preview.Options{Version: process.Version(), At: now}); err != nil {
+		return nil, rpc.FailedPrecondition("NOT_RENDERED", "the "+preview.WordsOf(r).Noun+" can't be rendered: "+err.Error())
 	}
-	request, err := previewRequest(d, shared, now)
-	out.Rendered = &outboundv1.PreviewRecipientResponse_Http{Http: request}
-	return out, err
+	return out, nil
 }
 
 // recipientToPreview returns the stored recipient, or the one in the request if it could be saved.
@@ -166,25 +161,4 @@ func (s *Previewer) unmatched(r *recipient.Recipient, e *event.Event, now time.T
 		}
 		return compiled.Matches(e)
 	})
-}
-
-// previewRequest renders the request to an HTTP recipient.
-func previewRequest(d *delivery.Delivery, shared *pkgsettings.Settings, now time.Time) (*outboundv1.HttpPreview, error) {
-	p, err := render.PreviewHTTP(d.Recipient, d.Event, render.PreviewOptions{
-		UserAgent: "Outbound/" + process.Version(), Custom: shared.CustomFields, At: now,
-	})
-	if err != nil {
-		return nil, rpc.FailedPrecondition("NOT_RENDERED", "the request can't be rendered: "+err.Error())
-	}
-	return &outboundv1.HttpPreview{
-		Method: p.Method, Url: p.URL, Headers: encodeHeaders(p.Headers), Body: strings.ToValidUTF8(string(p.Body), "\ufffd"),
-	}, nil
-}
-
-func encodeHeaders(in []render.Header) []*outboundv1.Header {
-	out := make([]*outboundv1.Header, len(in))
-	for i, h := range in {
-		out[i] = &outboundv1.Header{Name: h.Name, Value: strings.ToValidUTF8(h.Value, "\ufffd")}
-	}
-	return out
 }

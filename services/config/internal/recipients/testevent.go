@@ -97,7 +97,7 @@ func testType(ctx context.Context, s *settings.Settings, r *outboundv1.Recipient
 	}
 	known := make([]string, len(types))
 	for i, t := range types {
-		if t.ID == id && (t.Email || r.GetEmail() == nil) {
+		if t.ID == id && store.Describe(r).Takes(t) {
 			return t, nil
 		}
 		known[i] = t.ID

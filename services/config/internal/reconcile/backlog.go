@@ -17,9 +17,9 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/logkey"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
-	"github.com/outbound-events/outbound/services/config/internal/loop"
 	"github.com/outbound-events/outbound/services/config/internal/recipients"
 	"github.com/outbound-events/outbound/services/config/internal/store"
 )
@@ -61,7 +61,7 @@ func (s *BacklogLimiter) Run(ctx context.Context) {
 	records := deliverylog.New(s.bus)
 	defer records.Close()
 	for ctx.Err() == nil {
-		loop.Sleep(ctx, limitEvery)
+		pause.For(ctx, limitEvery)
 		if err := s.limit(ctx, records); err != nil && ctx.Err() == nil && s.bus.Connected() {
 			s.log.WarnContext(ctx, "check of the queue size failed, retrying", telemetry.KeyError, err.Error())
 		}

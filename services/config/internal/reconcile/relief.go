@@ -13,8 +13,8 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/recipient"
-	"github.com/outbound-events/outbound/services/config/internal/loop"
 )
 
 const (
@@ -73,7 +73,7 @@ func (x *relief) run(ctx context.Context) error {
 		}
 	}
 	if rest := reliefPurge - time.Since(x.seen); rest > 0 {
-		loop.Sleep(ctx, rest)
+		pause.For(ctx, rest)
 	}
 	return x.purge(ctx)
 }

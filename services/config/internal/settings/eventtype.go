@@ -183,7 +183,7 @@ func (s *EventTypes) UpdateEventType(ctx context.Context, q *outboundv1.UpdateEv
 			return err
 		}
 		if mayEmail && !t.GetEmail() {
-			return s.refuseIfSelected(ctx, t.GetId(), "be disabled for email", byEmail)
+			return s.refuseIfSelected(ctx, t.GetId(), "be disabled for email", onlyMarked)
 		}
 		return nil
 	})
@@ -207,8 +207,8 @@ func (s *EventTypes) DeleteEventType(ctx context.Context, q *outboundv1.DeleteEv
 	return &emptypb.Empty{}, nil
 }
 
-// byEmail reports whether a recipient gets its events by email.
-func byEmail(r store.Recipient) bool { return r.GetRecipient().GetEmail() != nil }
+// onlyMarked reports whether a recipient gets only event types that are marked as ones for email.
+func onlyMarked(r store.Recipient) bool { return r.Describe().MarkedTypes }
 
 // refuseIfSelected returns FAILED_PRECONDITION if one of the recipients that count selects a type.
 func (s *EventTypes) refuseIfSelected(ctx context.Context, id, what string, counts func(store.Recipient) bool) error {

@@ -67,7 +67,7 @@ func (s *EventTypes) restore(ctx context.Context, p, past *outboundv1.WatchSetti
 		return err
 	}
 	if len(p.GetEventTypes()) > 0 && p.GetEventTypes()[0].GetEmail() && !next.GetEmail() {
-		if err := s.refuseIfSelected(ctx, next.GetId(), "be disabled for email", byEmail); err != nil {
+		if err := s.refuseIfSelected(ctx, next.GetId(), "be disabled for email", onlyMarked); err != nil {
 			return err
 		}
 	}

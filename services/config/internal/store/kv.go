@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/services/config/internal/loop"
 )
@@ -214,7 +215,7 @@ func (b *KV) Watch(ctx context.Context, reconnected func()) {
 	for ctx.Err() == nil {
 		kv, err := b.open(ctx)
 		if err != nil {
-			loop.Sleep(ctx, reopenPause)
+			pause.For(ctx, reopenPause)
 			continue
 		}
 		_ = kv.Watch(ctx, func() {

@@ -32,6 +32,9 @@ func (r Recipient) Etag() string { return Etag(r.KVRevision) }
 // Channel returns the recipient's channel.
 func (r Recipient) Channel() recipient.Channel { return ChannelOf(r.GetRecipient()) }
 
+// Describe returns the descriptor of the recipient's channel.
+func (r Recipient) Describe() recipient.Descriptor { return Describe(r.GetRecipient()) }
+
 // Holds reports whether the recipient is disabled and keeps its events meanwhile.
 func (r Recipient) Holds() bool {
 	return !r.GetRecipient().GetEnabled() && r.GetRecipient().GetWhileDisabled() == outboundv1.Recipient_WhileDisabled_HOLD
@@ -46,6 +49,12 @@ func ChannelOf(r *outboundv1.Recipient) recipient.Channel {
 		}
 	}
 	return recipient.HTTP
+}
+
+// Describe returns the descriptor of the channel of a recipient.
+func Describe(r *outboundv1.Recipient) recipient.Descriptor {
+	d, _ := recipient.Describe(ChannelOf(r))
+	return d
 }
 
 // DecodeRecipient decodes the value of a recipient's key.

@@ -8,8 +8,8 @@ import (
 
 	"google.golang.org/grpc/status"
 
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/rpc"
-	"github.com/outbound-events/outbound/services/config/internal/loop"
 )
 
 // AsStatus turns an error of the broker into the answer UNAVAILABLE. An error that has a gRPC status keeps it. If ctx has ended, the
@@ -26,4 +26,4 @@ func AsStatus(ctx context.Context, err error) error {
 }
 
 // Backoff waits a random moment after a conflict, so that writers which met do not meet again.
-func Backoff(ctx context.Context) { loop.Sleep(ctx, rand.N(20*time.Millisecond)) }
+func Backoff(ctx context.Context) { pause.For(ctx, rand.N(20*time.Millisecond)) }

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/logkey"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/telemetry"
-	"github.com/outbound-events/outbound/services/config/internal/loop"
 	"github.com/outbound-events/outbound/services/config/internal/store"
 )
 
@@ -56,7 +56,7 @@ func (f *feed[T]) run(ctx context.Context, load func(context.Context) error) {
 				break
 			}
 			f.Logger.WarnContext(ctx, "read of the configuration failed, retrying", logkey.Bucket, f.KV.Name(), telemetry.KeyError, err.Error())
-			loop.Sleep(ctx, reloadPause)
+			pause.For(ctx, reloadPause)
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -19,6 +18,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/session"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/console"
 )
@@ -38,7 +38,7 @@ type System struct {
 	// Access is the fake AccessService.
 	Access *Access
 	// Log is the log of the console.
-	Log *Log
+	Log *waittest.Log
 	// Link is the one-time link of a first start.
 	Link chan string
 }
@@ -58,7 +58,7 @@ type Options struct {
 // Start starts a console, which stops with the test.
 func Start(t testing.TB, o Options) *System {
 	t.Helper()
-	h := &System{t: t, Access: NewAccess(), Log: &Log{}, Link: make(chan string, 1)}
+	h := &System{t: t, Access: NewAccess(), Log: &waittest.Log{}, Link: make(chan string, 1)}
 	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: AdminToken, Service: serviceToken},
 		Logger: slog.New(slog.DiscardHandler)})
 	if o.Users != nil {
@@ -211,26 +211,6 @@ func (b *Browser) open(method, path string, form url.Values, header ...string) *
 		}
 	}
 	return resp
-}
-
-// Log collects log output.
-type Log struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-// Write implements io.Writer.
-func (l *Log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-// String returns the log.
-func (l *Log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // empty implements services with empty responses.

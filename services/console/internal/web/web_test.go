@@ -40,14 +40,14 @@ type fixture struct {
 	*consoletest.Browser
 	t      *testing.T
 	site   *web.Site
-	log    *consoletest.Log
+	log    *waittest.Log
 	access *consoletest.Access
 	stop   chan struct{}
 }
 
 func open(t *testing.T) *fixture {
 	t.Helper()
-	h := &fixture{t: t, log: &consoletest.Log{}, access: consoletest.NewAccess(), stop: make(chan struct{})}
+	h := &fixture{t: t, log: &waittest.Log{}, access: consoletest.NewAccess(), stop: make(chan struct{})}
 	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: consoletest.AdminToken, Service: "s"},
 		Logger: slog.New(slog.DiscardHandler)})
 	outboundv1.RegisterAccessServiceServer(server, h.access)

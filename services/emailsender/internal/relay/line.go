@@ -85,7 +85,7 @@ func (f *Failure) late(where string) string {
 	check := ": check port and encryption, or the relay itself"
 	switch {
 	case f.Step == StepToken:
-		return fmt.Sprintf("%s has not responded within %s, still waiting: check oauth2.tokenUrl and the way to it", f.Step, f.Slow)
+		return fmt.Sprintf("%s has not responded within %s, still waiting: check oauth2.tokenUrl and the connection to it", f.Step, f.Slow)
 	case f.Step == StepConnect:
 		check = ": check host, port and firewall"
 	case f.Step.ofMail():

@@ -1,7 +1,9 @@
 package relay
 
 import (
+	"cmp"
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -27,6 +29,8 @@ type PoolOptions struct {
 	Seen func(r Relay, f *Failure, accepted bool)
 	// Rotated, if set, is called to store a refresh token that an endpoint issued in place of the stored one.
 	Rotated func(ctx context.Context, stored OAuth2, rotated string) error
+	// Logger takes what is to be said. Nil: nothing is logged.
+	Logger *slog.Logger
 }
 
 // Pool makes connections to one relay, within its bounds, and keeps idle ones for the next mail.
@@ -52,6 +56,7 @@ func NewPool(o PoolOptions) *Pool {
 	if o.Limiter == nil {
 		o.Limiter = throttle.NewMemory()
 	}
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	p := &Pool{o: o, place: newInFlightLimit()}
 	p.current, p.replace = context.WithCancel(context.Background())
 	return p
@@ -217,7 +222,7 @@ func (p *Pool) tokensOf(r Relay) *tokens {
 		if p.tokens != nil {
 			p.tokens.CloseIdle()
 		}
-		p.tokens = newTokens(r, p.o.Rotated)
+		p.tokens = newTokens(r, p.o.Rotated, p.o.Logger)
 	}
 	p.tokens.adopt(r.OAuth2.RefreshToken)
 	return p.tokens

@@ -39,6 +39,7 @@ type tokens struct {
 	// key is how they are got, but for the refresh token.
 	key  Relay
 	kept func(ctx context.Context, stored OAuth2, rotated string) error
+	log  *slog.Logger
 
 	mu sync.Mutex
 	// refresh is the refresh token to be used next, told the one that the settings told last. Stored is the one that is stored: told,
@@ -55,8 +56,8 @@ func way(r Relay) Relay {
 	return Relay{CAPEM: r.CAPEM, OAuth2: o}
 }
 
-func newTokens(r Relay, kept func(context.Context, OAuth2, string) error) *tokens {
-	t := &tokens{key: way(r), kept: kept, known: map[string]bool{}}
+func newTokens(r Relay, kept func(context.Context, OAuth2, string) error, log *slog.Logger) *tokens {
+	t := &tokens{key: way(r), kept: kept, log: log, known: map[string]bool{}}
 	o := r.OAuth2
 	parameters, _ := url.ParseQuery(o.Parameters) // which Of has encoded
 	t.Source = token.New(token.Options{
@@ -148,7 +149,7 @@ func (t *tokens) rotated(ctx context.Context, sent, refresh string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepWait)
 	defer cancel()
 	if err := t.kept(ctx, o, refresh); err != nil {
-		slog.Warn("new refresh token of the relay not stored: it is lost if this sender stops", telemetry.KeyError, err.Error())
+		t.log.Warn("new refresh token of the relay not stored: it is lost if this sender stops", telemetry.KeyError, err.Error())
 		return
 	}
 	t.mu.Lock()

@@ -20,7 +20,8 @@ type Deps struct {
 	Config *configclient.Client
 	Status *status.Reporter
 	// Tick is the pause between two checks.
-	Tick time.Duration
+	Tick   time.Duration
+	Logger *slog.Logger
 }
 
 // Notifier notifies the admin contacts of what no sender sees: the daily report, silent appliances, a stream that fills. It runs in each
@@ -65,7 +66,7 @@ func (n *Notifier) check(ctx context.Context, now time.Time) {
 		text = err.Error()
 	}
 	if text != "" && text != n.last && ctx.Err() == nil {
-		slog.Warn("admin alert not queued, retrying", telemetry.KeyError, text)
+		n.Logger.Warn("admin alert not queued, retrying", telemetry.KeyError, text)
 	}
 	n.last = text
 }

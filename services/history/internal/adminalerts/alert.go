@@ -3,7 +3,6 @@ package adminalerts
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/health"
@@ -62,7 +61,7 @@ func (n *Notifier) notifyOnce(ctx context.Context, m alert, o occurrence) error 
 			return err
 		}
 	}
-	slog.Info("admin alert queued", logkey.Kind, string(notice.Kind), logkey.Of, m.name, logkey.Addresses, len(o.contacts))
+	n.Logger.Info("admin alert queued", logkey.Kind, string(notice.Kind), logkey.Of, m.name, logkey.Addresses, len(o.contacts))
 	to.Notified = true
 	if _, err := n.health.PutMark(ctx, m.name, to, revision); !errors.Is(err, health.ErrConflict) {
 		return err

@@ -37,6 +37,7 @@ type Deps struct {
 	Log    *deliverylog.Log
 	Config *configclient.Client
 	Index  *index.Index
+	Logger *slog.Logger
 }
 
 // Carrier copies the newest record of a delivery that will be tried again to the end of the log before the log drops it. Several processes
@@ -100,7 +101,7 @@ func (c *Carrier) look(ctx context.Context) error {
 		return nil
 	}
 	if c.next > 0 && c.next < b.First {
-		slog.WarnContext(ctx, "the log dropped records of pending deliveries before their state was carried over: their attempts may start "+
+		c.Logger.WarnContext(ctx, "the log dropped records of pending deliveries before their state was carried over: their attempts may start "+
 			"again", logkey.Records, b.First-c.next)
 	}
 	for c.next = max(c.next, b.First); c.next < b.Old; {
@@ -149,7 +150,7 @@ func (c *Carrier) batch(ctx context.Context, before uint64) (uint64, error) {
 func (c *Carrier) judge(ctx context.Context) {
 	small := c.copied > c.looked/2
 	if small && !c.small {
-		slog.WarnContext(ctx, "pending deliveries fill most of the delivery log: raise streams.historyMaxRecords and historyMaxBytes",
+		c.Logger.WarnContext(ctx, "pending deliveries fill most of the delivery log: raise streams.historyMaxRecords and historyMaxBytes",
 			logkey.Looked, c.looked, logkey.Copied, c.copied)
 	}
 	c.small, c.looked, c.copied = small, 0, 0
@@ -162,7 +163,7 @@ func (c *Carrier) logOnce(ctx context.Context, err error) {
 		text = err.Error()
 	}
 	if text != "" && text != c.logged && ctx.Err() == nil {
-		slog.WarnContext(ctx, "state of pending deliveries not carried over in the log, retrying", telemetry.KeyError, text)
+		c.Logger.WarnContext(ctx, "state of pending deliveries not carried over in the log, retrying", telemetry.KeyError, text)
 	}
 	c.logged = text
 }

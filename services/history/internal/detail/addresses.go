@@ -7,10 +7,10 @@ import (
 )
 
 // addresses returns the outcome of a delivery at each address that its recipient has now. Records have hashes of addresses, so those
-// that the recipient no longer has are left out. A recipient that is no email recipient, or is gone, has none.
+// that the recipient no longer has are left out. A recipient without addresses, or one that is gone, has none.
 func (s *Reader) addresses(recipientID string, records []deliverylog.StoredRecord) []*outboundv1.AddressOutcome {
 	r, ok := s.Config.Recipient(recipientID)
-	if !ok || r.Email == nil {
+	if !ok || len(r.Addresses()) == 0 {
 		return nil
 	}
 	var progress addresses.List
@@ -21,7 +21,7 @@ func (s *Reader) addresses(recipientID string, records []deliverylog.StoredRecor
 		}
 	}
 	var out []*outboundv1.AddressOutcome
-	for _, a := range progress.Of(r.ID, r.Email.Addresses) {
+	for _, a := range progress.Of(r.ID, r.Addresses()) {
 		code := int32(min(max(a.Code, 0), 999)) //nolint:gosec // three digits
 		out = append(out, &outboundv1.AddressOutcome{Address: a.Address, State: string(a.State), Code: code})
 	}

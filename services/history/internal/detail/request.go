@@ -3,7 +3,6 @@ package detail
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -12,20 +11,15 @@ import (
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
-	"github.com/outbound-events/outbound/pkg/mime"
+	"github.com/outbound-events/outbound/pkg/preview"
 	"github.com/outbound-events/outbound/pkg/recipient"
-	"github.com/outbound-events/outbound/pkg/render"
-	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
-	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
 const (
-	noteGone    = "The event is no longer stored, so the request can't be reconstructed."
-	noteUnsent  = "Nothing was sent."
-	noteAsNow   = "Not sent yet. This is what would be sent now."
-	noteMail    = "Reconstructed from revision %d of the recipient; shared settings, such as the sender address, are current values."
-	noteRequest = "Reconstructed from revision %d of the recipient; custom fields are current values."
+	noteGone   = "The event is no longer stored, so the request can't be reconstructed."
+	noteUnsent = "Nothing was sent."
+	noteAsNow  = "Not sent yet. This is what would be sent now."
 )
 
 // showRequest adds what the last attempt sent, rendered again, or a note why it can't be.
@@ -52,7 +46,7 @@ func (s *Reader) showRequest(ctx context.Context, to *outboundv1.DeliveryDetail,
 	}
 	s.show(to, &delivery.Delivery{
 		Recipient: r, Event: e, ReplayID: sent.ReplayID, Test: sent.Test, Actor: sent.Actor, Accepted: sent.Accepted, Attempt: sent.Attempt,
-	}, render.PreviewOptions{At: at, Sent: true})
+	}, preview.Options{At: at, Sent: true})
 	return nil
 }
 
@@ -64,57 +58,21 @@ func (s *Reader) showWaiting(to *outboundv1.DeliveryDetail, e *event.Event) {
 		return
 	}
 	accepted := to.GetDelivery().GetAcceptTime().AsTime()
-	s.show(to, &delivery.Delivery{Recipient: r, Event: e, Accepted: accepted, Attempt: 1}, render.PreviewOptions{At: s.Bus.Now()})
+	s.show(to, &delivery.Delivery{Recipient: r, Event: e, Accepted: accepted, Attempt: 1}, preview.Options{At: s.Bus.Now()})
 	if to.GetRequest() != nil {
 		to.RequestNote = noteAsNow
 	}
 }
 
 // show adds the request of a delivery, or a note why it can't be rendered.
-func (s *Reader) show(to *outboundv1.DeliveryDetail, d *delivery.Delivery, o render.PreviewOptions) {
-	settings := s.Config.Settings()
-	if d.Recipient.Email != nil {
-		m, err := mailOf(d, settings, o.At)
-		if err != nil {
-			to.RequestNote = "The email can't be reconstructed: " + err.Error() + "."
-			return
-		}
-		to.Request, to.RequestNote = &outboundv1.DeliveryDetail_Email{Email: m}, fmt.Sprintf(noteMail, d.Recipient.Revision)
+func (s *Reader) show(to *outboundv1.DeliveryDetail, d *delivery.Delivery, o preview.Options) {
+	o.Version = s.Version
+	words := preview.WordsOf(d.Recipient)
+	if err := preview.Into(to, d, s.Config.Settings(), o); err != nil {
+		to.RequestNote = fmt.Sprintf("The %s can't be reconstructed: %s.", words.Noun, err)
 		return
 	}
-	o.UserAgent, o.Custom, o.Test = "Outbound/"+s.Version, settings.CustomFields, d.Test
-	p, err := render.PreviewHTTP(d.Recipient, d.Event, o)
-	if err != nil {
-		to.RequestNote = "The request can't be reconstructed: " + err.Error() + "."
-		return
-	}
-	h := &outboundv1.HttpPreview{Method: p.Method, Url: p.URL, Body: protofield.Text(string(p.Body))}
-	for _, x := range p.Headers {
-		h.Headers = append(h.Headers, &outboundv1.Header{Name: x.Name, Value: x.Value})
-	}
-	to.Request, to.RequestNote = &outboundv1.DeliveryDetail_Http{Http: h}, fmt.Sprintf(noteRequest, d.Recipient.Revision)
-}
-
-// mailOf renders the mail to an email recipient, sent at a time.
-func mailOf(d *delivery.Delivery, settings *settings.Settings, at time.Time) (*outboundv1.MailPreview, error) {
-	addresses := d.Recipient.Email.Addresses
-	if len(addresses) == 0 {
-		return nil, fmt.Errorf("recipient %s has no address", d.Recipient.ID)
-	}
-	m := mime.OfDelivery(d, settings, addresses[0], at)
-	out := &outboundv1.MailPreview{
-		To: addresses, Subject: protofield.Text(m.Text.Subject), Text: protofield.Text(m.Text.Body), Html: protofield.Text(m.Text.HTML),
-	}
-	if m.From == "" {
-		return out, nil // no relay is set, so there is no mail yet, but its text
-	}
-	out.From = mime.From(m)
-	l, err := mime.Write(m)
-	if err != nil {
-		return nil, err
-	}
-	out.Source = protofield.Text(string(l.Data))
-	return out, nil
+	to.RequestNote = fmt.Sprintf("Reconstructed from revision %d of the recipient; %s.", d.Recipient.Revision, words.Current)
 }
 
 // revisionsRead is how many changes of a recipient are read to find a revision; the bucket keeps 64.

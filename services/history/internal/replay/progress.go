@@ -66,15 +66,3 @@ func end(r *outboundv1.Replay, state outboundv1.Replay_State, detail string, now
 }
 
 func stoppedBy(actor string) string { return "cancelled by " + actor }
-
-func (r *run) sleep(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}

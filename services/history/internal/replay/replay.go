@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/outbound-events/outbound/pkg/bus"
@@ -24,6 +25,7 @@ type Deps struct {
 	Filters   *filter.Cache
 	// MaxScan is how many records a preview looks at, at most.
 	MaxScan int
+	Logger  *slog.Logger
 }
 
 // Replayer stores replays and runs them.

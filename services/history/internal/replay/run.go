@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/eventlog"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -39,6 +39,7 @@ var errTaken = errors.New("the replay is run by another instance")
 
 // toEnd runs the job to its end, until ctx ends or the lease is lost.
 func (r *run) toEnd(ctx context.Context) {
+	log := r.runner.s.Logger.With(telemetry.KeyReplay, r.replay.GetId())
 	for ctx.Err() == nil {
 		err := r.resume(ctx)
 		switch {
@@ -47,12 +48,12 @@ func (r *run) toEnd(ctx context.Context) {
 		case errors.Is(err, errNoRecipient):
 			if err := r.finish(ctx, outboundv1.Replay_FAILED, err.Error()); err != nil && !errors.Is(err, errTaken) {
 				// The process that takes it when the lease is over finds the same.
-				slog.WarnContext(ctx, "final state of a replay not stored", telemetry.KeyReplay, r.replay.GetId(), telemetry.KeyError, err.Error())
+				log.WarnContext(ctx, "final state of a replay not stored", telemetry.KeyError, err.Error())
 			}
 			return
 		case ctx.Err() == nil:
-			slog.WarnContext(ctx, "replay interrupted, retrying", telemetry.KeyReplay, r.replay.GetId(), telemetry.KeyError, err.Error())
-			r.sleep(ctx, saveEvery)
+			log.WarnContext(ctx, "replay interrupted, retrying", telemetry.KeyError, err.Error())
+			pause.For(ctx, saveEvery)
 		}
 	}
 	// Without a lease another process can go on at once.
@@ -109,7 +110,7 @@ func (r *run) pace(ctx context.Context, items []item) error {
 	if err := r.saveProgress(ctx, false); err != nil {
 		return err
 	}
-	r.sleep(ctx, time.Duration(r.fresh-before)*time.Second/time.Duration(r.replay.GetRate())-time.Since(began))
+	pause.For(ctx, time.Duration(r.fresh-before)*time.Second/time.Duration(r.replay.GetRate())-time.Since(began))
 	return ctx.Err()
 }
 
@@ -174,6 +175,6 @@ func (r *run) pause(ctx context.Context, why string) error {
 	if err := r.saveProgress(ctx, true); err != nil {
 		return err
 	}
-	r.sleep(ctx, saveEvery)
+	pause.For(ctx, saveEvery)
 	return nil
 }

@@ -3,7 +3,6 @@ package replay
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -50,7 +49,7 @@ func (s *Replayer) Run(ctx context.Context) {
 	for {
 		if s.Bus.Connected() {
 			if err := p.takeJobs(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, bus.ErrNotFound) {
-				slog.WarnContext(ctx, "read of replays failed, retrying", telemetry.KeyError, err.Error())
+				s.Logger.WarnContext(ctx, "read of replays failed, retrying", telemetry.KeyError, err.Error())
 			}
 		}
 		select {

@@ -8,6 +8,7 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/index"
 	"github.com/outbound-events/outbound/services/history/internal/lookup"
 	"github.com/outbound-events/outbound/services/history/internal/queues"
+	"log/slog"
 )
 
 // Deps are what a searcher needs, all required.
@@ -20,6 +21,7 @@ type Deps struct {
 	Queues *queues.Reader
 	// MaxScan is how many records one call reads, at most.
 	MaxScan int
+	Logger  *slog.Logger
 }
 
 // Searcher searches the log of deliveries, through the index where that is possible, and the queues.

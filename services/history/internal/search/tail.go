@@ -2,7 +2,6 @@ package search
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -53,7 +52,7 @@ func (s *Searcher) Tail(
 		batch, next, err := s.tailResponse(ctx, f, last, away)
 		if err != nil && ctx.Err() == nil {
 			if !away {
-				slog.WarnContext(ctx, "read of the log for a tail failed, retrying", telemetry.KeyError, err.Error())
+				s.Logger.WarnContext(ctx, "read of the log for a tail failed, retrying", telemetry.KeyError, err.Error())
 			}
 			away = true
 			continue

@@ -69,17 +69,18 @@ func (e *expiryCache) ofRecipients(recipients []*recipient.Recipient) []expiry {
 
 // expiriesOf returns what of a recipient expires.
 func expiriesOf(r *recipient.Recipient) []expiry {
-	if r.HTTP == nil || r.Deleting {
+	if r.Deleting {
 		return nil
 	}
 	resource := "recipients/" + r.ID
-	out := certificates(expiryCA, resource, r.HTTP.CAPEM)
-	if own := certificates(expiryClient, resource, r.HTTP.Auth.ClientCertificatePEM); len(own) > 0 {
+	roots, client, secrets := r.Credentials()
+	out := certificates(expiryCA, resource, roots)
+	if own := certificates(expiryClient, resource, client); len(own) > 0 {
 		// The leaf is the client's own certificate; the rest of the chain is its authority's.
 		out = append(out, own[0])
 	}
-	for _, x := range r.HTTP.SigningSecrets {
-		if !x.Expire.IsZero() && !succeeded(x, r.HTTP.SigningSecrets) {
+	for _, x := range secrets {
+		if !x.Expire.IsZero() && !succeeded(x, secrets) {
 			out = append(out, expiry{kind: expirySecret, resource: resource, subject: x.ID, at: x.Expire})
 		}
 	}

@@ -63,9 +63,9 @@ func (s *Reporter) notices(status *outboundv1.Status, recipients []*recipient.Re
 		}
 	}
 	var failing []string
-	mail := false
+	relayed := false
 	for i, r := range recipients {
-		mail = mail || r.Email != nil && r.Enabled
+		relayed = relayed || r.Describe().Relay && r.Enabled
 		if status.GetRecipients()[i].GetHealth() == outboundv1.RecipientHealth_FAILING {
 			failing = append(failing, displayName(r))
 		}
@@ -75,7 +75,7 @@ func (s *Reporter) notices(status *outboundv1.Status, recipients []*recipient.Re
 	}
 	out = append(out, silentNotice(status.GetAppliances())...)
 	out = append(out, backlogNotices(recipients, s.Bus.Now())...)
-	if mail && s.Config.Settings().SMTP.Host == "" {
+	if relayed && s.Config.Settings().SMTP.Host == "" {
 		out = append(out, "No SMTP relay configured; emails are queued. Set a host under Settings → Email relay.")
 	}
 	return out
