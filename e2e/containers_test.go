@@ -15,11 +15,13 @@ import (
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
-// elsewhere are the aspects that containers are not asked: their receivers speak TLS on loopback, or they call the gRPC port of a service
-// that docker-compose.yml does not publish.
+// elsewhere are the aspects that containers are not asked. Their receivers or browsers speak TLS on loopback, or they call the gRPC port of
+// a service that docker-compose.yml does not publish.
 func elsewhere() []string {
-	return []string{"conflicting changes conflict", "only tokens open the doors", "services answer and changes are told",
-		"users and tokens open the doors"}
+	return []string{
+		"each event arrives once with the documented variables", "conflicting changes conflict", "only tokens open the doors",
+		"services answer and changes are told", "users and tokens open the doors",
+	}
 }
 
 // TestContainers runs the suite on docker-compose.yml in a container engine: make test-compose.
@@ -125,19 +127,14 @@ func procStatus(t *testing.T, pid int) string {
 }
 
 // flooded begins a flood of n events to a new recipient.
-func flooded(t *testing.T, h *harness.System, appliance string, n int, over harness.Object) (*harness.Receiver, *harness.Flood, string) {
+func flooded(t *testing.T, h *harness.System, appliance string, n int) (*harness.Receiver, *harness.Flood, string) {
 	t.Helper()
 	r := harness.NewReceiver(t)
-	r2 := harness.Object{"retryInterval": "1s"}
-	for k, v := range over {
-		r2[k] = v
-	}
 	name := "to-" + appliance
-	spec := webhook(name, r.URL(name), []string{"support_conference_end"}, nil)
+	// Slow enough that one sender has a backlog while containers come and go.
+	r.Think(name, 20*time.Millisecond)
+	spec := webhook(name, r.URL(name), []string{"support_conference_end"}, harness.Object{"retryInterval": "1s"})
 	spec["appliances"] = []string{appliance}
-	for k, v := range r2 {
-		spec[k] = v
-	}
 	h.AddRecipient(t, spec)
 	a := h.AddAppliance(t, appliance)
 	return r, a.Flood(t.Context(), n, 16, "support_conference_end"), name
@@ -160,11 +157,11 @@ func complete(t *testing.T, r *harness.Receiver, name string, keys []string) {
 	}
 }
 
-const scaledEvents = 3000
+const scaledEvents = 6000
 
 func scalesUnderLoad(t *testing.T, h *harness.System) {
 	t.Helper()
-	r, flood, name := flooded(t, h, "scaled-1", scaledEvents, nil)
+	r, flood, name := flooded(t, h, "scaled-1", scaledEvents)
 	h.Compose(t, "up", "--detach", "--no-build", "--no-recreate", "--wait", "--scale", "http-sender=4", "http-sender")
 	senders := inspect(t, h, "http-sender")
 	if len(senders) != 4 {
@@ -177,7 +174,7 @@ func scalesUnderLoad(t *testing.T, h *harness.System) {
 
 func restartsUnderLoad(t *testing.T, h *harness.System) {
 	t.Helper()
-	r, flood, name := flooded(t, h, "killed-1", scaledEvents, nil)
+	r, flood, name := flooded(t, h, "killed-1", scaledEvents)
 	for _, service := range []string{"http-sender", "ingest", "config", "history", "console", "nats"} {
 		h.Compose(t, "restart", service)
 	}
