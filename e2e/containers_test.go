@@ -103,7 +103,7 @@ func areConfined(t *testing.T, h *harness.System) {
 			t.Errorf("%s: %+v; want it healthy, read-only and without privileges", service, c)
 		}
 		if service == "nats" {
-			if !slices.Equal(c.HostConfig.CapAdd, []string{"DAC_READ_SEARCH"}) && !slices.Equal(c.HostConfig.CapAdd, []string{"CAP_DAC_READ_SEARCH"}) {
+			if len(c.HostConfig.CapAdd) != 1 || !strings.HasSuffix(c.HostConfig.CapAdd[0], "DAC_READ_SEARCH") {
 				t.Errorf("nats may do %v; want it to read files alone", c.HostConfig.CapAdd)
 			}
 			continue
@@ -240,8 +240,8 @@ func drainsFaster(t *testing.T, h *harness.System) {
 		h.Compose(t, "up", "--detach", "--no-build", "--no-recreate", "--wait", "--scale", fmt.Sprint("http-sender=", n), "http-sender")
 		took[n] = drain(t, h, fmt.Sprint("drained-by-", n))
 	}
-	t.Logf("%d events to a receiver of %s: %s with one sender, %s with four: %.1f times faster", drainedEvents, thinking, took[1].Round(time.Millisecond),
-		took[4].Round(time.Millisecond), took[1].Seconds()/took[4].Seconds())
+	t.Logf("%d events to a receiver of %s: %s with one sender, %s with four: %.1f times faster", drainedEvents, thinking,
+		took[1].Round(time.Millisecond), took[4].Round(time.Millisecond), took[1].Seconds()/took[4].Seconds())
 	if took[4] >= took[1] {
 		t.Errorf("four senders took %s, one %s", took[4], took[1])
 	}

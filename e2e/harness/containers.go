@@ -140,7 +140,7 @@ func (c *containers) layOut(t T) {
 		t.Fatalf("make the secrets: %v\n%s", err, out)
 	}
 	receivers := fmt.Sprintf("{OUTBOUND_URL_POLICY: any, OUTBOUND_ALLOW_EGRESS: \"%s/32,127.0.0.0/8\"}", os.Getenv(HostVariable))
-	over := fmt.Sprintf("services:\n  config: {environment: %s}\n  http-sender: {environment: %s}\nnetworks: {default: {name: %s, external: true}}\n",
-		receivers, receivers, os.Getenv(NetworkVariable))
+	over := fmt.Sprintf("services:\n  config: {environment: %s}\n  http-sender: {environment: %s}\n", receivers, receivers) +
+		fmt.Sprintf("networks: {default: {name: %s, external: true}}\n", os.Getenv(NetworkVariable))
 	must(os.WriteFile(filepath.Join(c.site, "test.yml"), []byte(over), 0o600))
 }
