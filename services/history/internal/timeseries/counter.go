@@ -166,7 +166,7 @@ func (c *Counter) read(id string, which int, r resolution, now time.Time) counte
 func (c *Counter) Entries() (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i := range resolutions() {
+	for i := range c.all {
 		n += len(c.all[i].entries)
 		for _, of := range c.by {
 			n += len(of[i].entries)

@@ -45,7 +45,8 @@ func TestEachRecordCountsInItsIntervalsForItsRecipientAndForAll(t *testing.T) {
 	operator := record("b", delivery.StateRetrying, now())
 	operator.Reason = reasons.Extended
 	for _, g := range []deliverylog.RecordHeader{
-		deliveredIn("a", old, time.Second), record("a", delivery.StateDelivered, now().Add(-time.Minute)), record("a", delivery.StateRetrying, now()),
+		deliveredIn("a", old, time.Second), record("a", delivery.StateDelivered, now().Add(-time.Minute)),
+		record("a", delivery.StateRetrying, now()),
 		record("b", delivery.StateRejected, now()), untried, carried, operator,
 		record("b", delivery.StateSkipped, now()), record("b", delivery.StateCancelled, now()),
 		{Sequence: 9, Stored: now(), Intake: true, Accepted: true},
@@ -68,7 +69,8 @@ func TestEachRecordCountsInItsIntervalsForItsRecipientAndForAll(t *testing.T) {
 		}
 	}
 	points, _ := c.At("a", hour, now())
-	if p := points[58]; p.GetDelivered() != 1 || !p.GetStartTime().AsTime().Equal(time.Date(2026, 11, 21, 10, 3, 0, 0, time.UTC)) || p.LatencyP50 != nil {
+	at := time.Date(2026, 11, 21, 10, 3, 0, 0, time.UTC)
+	if p := points[58]; p.GetDelivered() != 1 || !p.GetStartTime().AsTime().Equal(at) || p.LatencyP50 != nil {
 		t.Errorf("a minute ago: %v", p)
 	}
 	if p := points[59]; p.GetFailedAttempts() != 1 {
@@ -221,7 +223,8 @@ func BenchmarkCountOfAMillionRecords(b *testing.B) {
 		c := timeseries.NewCounter()
 		start := now().Add(-7*24*time.Hour + time.Hour)
 		for i := range 1_000_000 {
-			c.Count(deliveredIn(fmt.Sprint("r", i%5_000), start.Add(time.Duration(i)*500*time.Millisecond), time.Duration(i%1_000)*time.Millisecond))
+			at, took := start.Add(time.Duration(i)*500*time.Millisecond), time.Duration(i%1_000)*time.Millisecond
+			c.Count(deliveredIn(fmt.Sprint("r", i%5_000), at, took))
 		}
 	}
 }

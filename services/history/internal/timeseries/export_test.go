@@ -7,7 +7,8 @@ import (
 )
 
 // At returns the points of a recipient's series, or of all together, as of a time, and since when they are known.
-func (c *Counter) At(id string, of outboundv1.TimeSeriesRange_Range, now time.Time) (points []*outboundv1.TimeSeriesPoint, since time.Time) {
+func (c *Counter) At(id string, of outboundv1.TimeSeriesRange_Range, now time.Time) (points []*outboundv1.TimeSeriesPoint,
+	since time.Time) {
 	which, r := resolutionOf(of)
 	x := c.read(id, which, r, now)
 	for i := range x.points {

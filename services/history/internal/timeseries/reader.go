@@ -17,7 +17,8 @@ import (
 // completeWait bounds how long a call waits until the log has been counted.
 const completeWait = 3 * time.Second
 
-var errCounting = rpc.Unavailable("the delivery log is still being counted, because the history service has just started: try again in a moment")
+var errCounting = rpc.Unavailable("the delivery log is still being counted, because the history service has just started: " +
+	"try again in a moment")
 
 // Reader answers what happened.
 type Reader struct {
