@@ -46,7 +46,8 @@ func (p *place) plotsStory(t *testing.T) {
 	// A choice leads to the deliveries of the interval, as many as it tells.
 	delivered(page).Hover("#first").See("#plot-deliveries .readout", " delivered, 0 failed attempts")
 	told := page.Number(`Number(/: (\d+) delivered/.exec(document.querySelector("#first").textContent)[1])`)
-	page.Click("#first", "").Await("the deliveries of the interval", `location.pathname === "/deliveries" && location.search.includes("endTime=")`)
+	page.Click("#first", "").Await("the deliveries of the interval",
+		`location.pathname === "/deliveries" && location.search.includes("endTime=")`)
 	page.See("main", "since").Await("as many as the plot tells", fmt.Sprintf("%s === %d", rows, told))
 
 	// A range that is dragged over leads to all of them.
@@ -80,5 +81,6 @@ func (p *place) rangesOfDeliveries(t *testing.T, id string, many int) {
 		See("main", "No deliveries match")
 	page.Is("yesterday ends at midnight of the zone that is shown",
 		`[...document.querySelectorAll(".chosen time")].every((t) => t.innerText.includes(" 00:00:00 "))`)
-	page.Open("/events?applianceId=plots-1").Click(".ranges a", "1 h").AwaitAt("/events?applianceId=plots-1&range=1h").See("main table", "plots-1")
+	page.Open("/events?applianceId=plots-1").Click(".ranges a", "1 h").AwaitAt("/events?applianceId=plots-1&range=1h").
+		See("main table", "plots-1")
 }
