@@ -38,7 +38,8 @@ func pictures() []picture {
 	preview := func(p *browser.Page) { p.See("#preview-result", "match") }
 	const wide, narrow, light, dark = 1280, browser.Narrow, browser.Light, browser.Dark
 	return []picture{
-		{"recipients", "/", wide, light, nil}, {"recipients-dark", "/", wide, dark, nil}, {"recipients-narrow", "/", narrow, light, nil},
+		{"recipients", "/?range=1h", wide, light, nil}, {"recipients-dark", "/?range=1h", wide, dark, nil},
+		{"recipients-narrow", "/", narrow, light, nil}, {"plots-narrow", "/recipients/crm?range=1h", narrow, dark, nil},
 		{"http-recipient", "/recipients/ticket-desk", wide, light, preview},
 		{"email-recipient", "/recipients/service-desk", wide, light, preview},
 		{"deliveries", "/deliveries", wide, light, nil}, {"deliveries-narrow", "/deliveries", narrow, dark, nil},
@@ -49,7 +50,8 @@ func pictures() []picture {
 		{"types", "/settings/types", wide, light, nil},
 		{"appliances", "/settings/appliances", wide, light, nil}, {"users", "/settings/users", wide, light, nil},
 		{"tokens", "/settings/tokens", wide, light, nil},
-		{"changes", "/settings/changes", wide, light, nil}, {"health", "/health", wide, light, nil}, {"health-dark", "/health", wide, dark, nil},
+		{"changes", "/settings/changes", wide, light, nil}, {"health", "/health?range=1h", wide, light, nil},
+		{"health-dark", "/health?range=1h", wide, dark, nil},
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // The size of a plot in units of its SVG. A plot is between 320 and 520 pixels wide, so that a text of 14 units has at least 11 pixels.
 const (
 	width, height            = 400, 136
-	left, right, top, bottom = 52, 6, 8, 24
+	left, right, top, bottom = 62, 6, 8, 24
 	innerWidth, innerHeight  = width - left - right, height - top - bottom
 	baseline                 = height - bottom
 	// leastHeight makes a value above zero visible. barGap is the share of an interval that is left free.

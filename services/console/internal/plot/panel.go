@@ -3,6 +3,7 @@ package plot
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -240,14 +241,14 @@ func (f figures) latency() Panel {
 		return "half within " + took(p.GetLatencyP50()) + ", 95 % within " + took(p.GetLatencyP95())
 	})
 	out.Grid = s.labels
-	out.Paths = []Path{
-		{"p95", f.line(func(p point) (float64, bool) {
+	out.Paths = slices.Concat(
+		f.line("p95", func(p point) (float64, bool) {
 			return s.at(float64(p.GetLatencyP95().AsDuration())), p.LatencyP95 != nil
-		})},
-		{"p50", f.line(func(p point) (float64, bool) {
+		}),
+		f.line("p50", func(p point) (float64, bool) {
 			return s.at(float64(p.GetLatencyP50().AsDuration())), p.LatencyP50 != nil
-		})},
-	}
+		}),
+	)
 	t := f.GetTotal()
 	out.Keys = []Key{{"p50", "p50", took(t.GetLatencyP50())}, {"p95", "p95", took(t.GetLatencyP95())}}
 	out.Summary = f.span.title + ": half of the deliveries within " + took(t.GetLatencyP50()) + ", 95 % within " + took(t.GetLatencyP95())
@@ -283,22 +284,33 @@ func (f figures) queue() Panel {
 	return out
 }
 
-// line connects what is known. An interval alone is a short line.
-func (f figures) line(at func(point) (float64, bool)) string {
-	var b strings.Builder
-	draws := false
-	for _, p := range f.points {
+// line connects what is known, and dots what is known between two intervals that are not.
+func (f figures) line(class string, at func(point) (float64, bool)) []Path {
+	var lines, dots strings.Builder
+	for i, p := range f.points {
 		y, ok := at(p)
 		if !ok {
-			draws = false
 			continue
 		}
-		if draws {
-			fmt.Fprintf(&b, "L%s %s", unit(p.x+f.step/2), unit(y))
-		} else {
-			fmt.Fprintf(&b, "M%s %sh%s", unit(p.x+f.step/4), unit(y), unit(f.step/4))
+		before, after := f.has(i-1, at), f.has(i+1, at)
+		x := unit(p.x + f.step/2)
+		switch {
+		case before:
+			fmt.Fprintf(&lines, "L%s %s", x, unit(y))
+		case after:
+			fmt.Fprintf(&lines, "M%s %s", x, unit(y))
+		default:
+			fmt.Fprintf(&dots, "M%s %sh.01", x, unit(y))
 		}
-		draws = true
 	}
-	return b.String()
+	return []Path{{class, lines.String()}, {class + " dot", dots.String()}}
+}
+
+// has reports whether there is a value in an interval.
+func (f figures) has(i int, at func(point) (float64, bool)) bool {
+	if i < 0 || i >= len(f.points) {
+		return false
+	}
+	_, ok := at(f.points[i])
+	return ok
 }
