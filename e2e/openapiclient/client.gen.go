@@ -371,6 +371,30 @@ func (e SmtpSettingsEncryptionMode) Valid() bool {
 	}
 }
 
+// Defines values for TimeSeriesRange.
+const (
+	DAY              TimeSeriesRange = "DAY"
+	HOUR             TimeSeriesRange = "HOUR"
+	RANGEUNSPECIFIED TimeSeriesRange = "RANGE_UNSPECIFIED"
+	WEEK             TimeSeriesRange = "WEEK"
+)
+
+// Valid indicates whether the value is a known member of the TimeSeriesRange enum.
+func (e TimeSeriesRange) Valid() bool {
+	switch e {
+	case DAY:
+		return true
+	case HOUR:
+		return true
+	case RANGEUNSPECIFIED:
+		return true
+	case WEEK:
+		return true
+	default:
+		return false
+	}
+}
+
 // Activity Deliveries in one hour.
 type Activity struct {
 	// Delivered Successful deliveries.
@@ -2743,6 +2767,59 @@ type TestRecipientResponse struct {
 	EventId *string `json:"eventId,omitempty"`
 }
 
+// TimeSeries What happened in a period, by interval.
+type TimeSeries struct {
+	// Interval Length of an interval. Intervals begin at whole multiples of it, by UTC.
+	Interval *string `json:"interval,omitempty"`
+
+	// KnownSinceTime Since when everything is counted. What happened before is not known, or only in part: HISTORY had removed it when the process
+	// that answers began to count. Not set: all intervals are counted in full.
+	KnownSinceTime *time.Time `json:"knownSinceTime,omitempty"`
+
+	// Points Each interval, oldest first, none left out. The last one is not over.
+	Points *[]TimeSeriesPoint `json:"points,omitempty"`
+
+	// Range How far back it goes.
+	Range *TimeSeriesRange `json:"range,omitempty"`
+
+	// ReadTime When this was counted.
+	ReadTime *time.Time `json:"readTime,omitempty"`
+
+	// RecipientId The recipient; empty: all together.
+	RecipientId *string `json:"recipientId,omitempty"`
+
+	// Total The sum of all intervals.
+	Total *TimeSeriesPoint `json:"total,omitempty"`
+}
+
+// TimeSeriesPoint What happened in an interval. What was recorded in it counts.
+type TimeSeriesPoint struct {
+	// Delivered Successful deliveries.
+	Delivered *string `json:"delivered,omitempty"`
+
+	// FailedAttempts Attempts that failed, whether the delivery was tried again or not.
+	FailedAttempts *string `json:"failedAttempts,omitempty"`
+
+	// FailedDeliveries Deliveries that ended in EXPIRED or REJECTED.
+	FailedDeliveries *string `json:"failedDeliveries,omitempty"`
+
+	// LatencyP50 Time from the acceptance of an event, or of its replay, to its delivery, retries included: half of the deliveries of the
+	// interval took no longer. Not set without a delivery whose latency is known. It is off by at most 10 %.
+	LatencyP50 *string `json:"latencyP50,omitempty"`
+
+	// LatencyP95 95 of 100 deliveries took no longer. See latency_p50.
+	LatencyP95 *string `json:"latencyP95,omitempty"`
+
+	// StartTime Start of the interval.
+	StartTime *time.Time `json:"startTime,omitempty"`
+
+	// Waiting Longest queue, retries included, as it was looked up once a minute. Not set if it was not: then it is not known.
+	Waiting *string `json:"waiting,omitempty"`
+}
+
+// TimeSeriesRange How far back a time series goes.
+type TimeSeriesRange string
+
 // TimelineEntry An entry in the timeline of an event.
 type TimelineEntry struct {
 	// Actor Who requested it, if anyone did.
@@ -3433,6 +3510,15 @@ type GetStatusParams struct {
 type WatchStatusParams struct {
 	// RecipientId Only this recipient. Empty: all recipients.
 	RecipientId *string `form:"recipientId,omitempty" json:"recipientId,omitempty"`
+}
+
+// GetTimeSeriesParams defines parameters for GetTimeSeries.
+type GetTimeSeriesParams struct {
+	// RecipientId Only this recipient. Empty: all recipients together, with those that were deleted since.
+	RecipientId *string `form:"recipientId,omitempty" json:"recipientId,omitempty"`
+
+	// Range How far back. Default: DAY.
+	Range *TimeSeriesRange `form:"range,omitempty" json:"range,omitempty"`
 }
 
 // CreateUserParams defines parameters for CreateUser.
@@ -4453,6 +4539,12 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/status:watch (the `WatchStatus` operationId).
 	WatchStatus(ctx context.Context, params *WatchStatusParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTimeSeries Gets what happened over the last hour, day or week, in intervals: deliveries, failures, latency and queue, of all recipients
+	// together or of one.
+	//
+	// Corresponds with GET /v1/timeseries (the `GetTimeSeries` operationId).
+	GetTimeSeries(ctx context.Context, params *GetTimeSeriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListTokens Lists API tokens, without their secrets.
 	//
@@ -6114,6 +6206,22 @@ func (c *Client) GetStatus(ctx context.Context, params *GetStatusParams, reqEdit
 // Corresponds with GET /v1/status:watch (the `WatchStatus` operationId).
 func (c *Client) WatchStatus(ctx context.Context, params *WatchStatusParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewWatchStatusRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTimeSeries Gets what happened over the last hour, day or week, in intervals: deliveries, failures, latency and queue, of all recipients
+// together or of one.
+//
+// Corresponds with GET /v1/timeseries (the `GetTimeSeries` operationId).
+func (c *Client) GetTimeSeries(ctx context.Context, params *GetTimeSeriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTimeSeriesRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -10091,6 +10199,72 @@ func NewWatchStatusRequest(server string, params *WatchStatusParams) (*http.Requ
 	return req, nil
 }
 
+// NewGetTimeSeriesRequest constructs an http.Request for the GetTimeSeries method
+func NewGetTimeSeriesRequest(server string, params *GetTimeSeriesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/timeseries")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.RecipientId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "recipientId", *params.RecipientId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Range != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "range", *params.Range, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListTokensRequest constructs an http.Request for the ListTokens method
 func NewListTokensRequest(server string) (*http.Request, error) {
 	var err error
@@ -11211,6 +11385,14 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/status:watch (the `WatchStatus` operationId).
 	WatchStatusWithResponse(ctx context.Context, params *WatchStatusParams, reqEditors ...RequestEditorFn) (*WatchStatusAnswer, error)
+
+	// GetTimeSeriesWithResponse Gets what happened over the last hour, day or week, in intervals: deliveries, failures, latency and queue, of all recipients
+	// together or of one.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/timeseries (the `GetTimeSeries` operationId).
+	GetTimeSeriesWithResponse(ctx context.Context, params *GetTimeSeriesParams, reqEditors ...RequestEditorFn) (*GetTimeSeriesAnswer, error)
 
 	// ListTokensWithResponse Lists API tokens, without their secrets.
 	//
@@ -14231,6 +14413,54 @@ func (r WatchStatusAnswer) ContentType() string {
 	return ""
 }
 
+type GetTimeSeriesAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TimeSeries
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTimeSeriesAnswer) GetJSON200() *TimeSeries {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r GetTimeSeriesAnswer) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTimeSeriesAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTimeSeriesAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTimeSeriesAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTimeSeriesAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListTokensAnswer struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -15852,6 +16082,20 @@ func (c *ClientWithResponses) WatchStatusWithResponse(ctx context.Context, param
 		return nil, err
 	}
 	return ParseWatchStatusAnswer(rsp)
+}
+
+// GetTimeSeriesWithResponse Gets what happened over the last hour, day or week, in intervals: deliveries, failures, latency and queue, of all recipients
+// together or of one.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/timeseries (the `GetTimeSeries` operationId).
+func (c *ClientWithResponses) GetTimeSeriesWithResponse(ctx context.Context, params *GetTimeSeriesParams, reqEditors ...RequestEditorFn) (*GetTimeSeriesAnswer, error) {
+	rsp, err := c.GetTimeSeries(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTimeSeriesAnswer(rsp)
 }
 
 // ListTokensWithResponse Lists API tokens, without their secrets.
@@ -17990,6 +18234,39 @@ func ParseWatchStatusAnswer(rsp *http.Response) (*WatchStatusAnswer, error) {
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetTimeSeriesAnswer parses an HTTP response from a GetTimeSeriesWithResponse call
+func ParseGetTimeSeriesAnswer(rsp *http.Response) (*GetTimeSeriesAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTimeSeriesAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TimeSeries
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Error
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {

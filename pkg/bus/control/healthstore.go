@@ -72,7 +72,11 @@ func (s *HealthStore) All(ctx context.Context) (Statuses, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := b.All(ctx, "")
+	channels := []string{}
+	for _, d := range recipient.Channels() {
+		channels = append(channels, statusKey(d.Name, ">"))
+	}
+	entries, err := b.AllOf(ctx, channels...)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/console/internal/plot"
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
@@ -88,6 +89,8 @@ type overview struct {
 	Previous, Next string
 	// States and Channels are the filters.
 	States, Channels []chip
+	// Plots are what happened to all recipients; nil in updates.
+	Plots *plot.Section
 }
 
 // Empty reports whether there are no recipients.
