@@ -14,7 +14,7 @@ import (
 // recipientFlags are the fields of a recipient as flags. Rare fields are set by a file.
 type recipientFlags struct {
 	file              string
-	headers           []string
+	headers, windows  []string
 	auth              authFlags
 	texts             textFlags
 	signingFiles      []string
@@ -33,12 +33,14 @@ func (r *recipientFlags) define(env *command.Env, cmd *cobra.Command, create boo
 	}
 	command.DefineFields(cmd, recipientFields())
 	f.StringArrayVar(&r.headers, "header", nil, "custom request header, as 'Name: value'; may be repeated; replaces all custom headers")
+	f.StringArrayVar(&r.windows, windowFlag, nil, windowHelp)
 	r.auth.define(cmd)
 	r.texts.define(cmd)
 	f.BoolVar(&r.sign, "sign", false, "sign requests with a new shared secret, shown only once")
 	f.BoolVar(&r.signEd25519, "sign-ed25519", false, "sign requests with a new Ed25519 key and show its public key")
 	f.StringArrayVar(&r.signingFiles, "signing-secret-file", nil, "file with a signing secret (whsec_… or whsk_…); may be repeated")
-	command.NameFields(cmd, map[string]string{"id": "id", "http.headers": "header", "http.signingSecrets": "signing-secret-file"})
+	command.NameFields(cmd, map[string]string{"id": "id", "maintenanceWindows": windowFlag, "http.headers": "header",
+		"http.signingSecrets": "signing-secret-file"})
 	if !create {
 		f.BoolVar(&r.replaceSecrets, "replace-secrets", false, "drop the signing secrets that are not named again; see rotate-secret")
 	}
@@ -76,7 +78,7 @@ func (r *recipientFlags) tree(files *input.Reader, cmd *cobra.Command) (resource
 	if err := command.SetFields(t, files, cmd, recipientFields()); err != nil {
 		return nil, err
 	}
-	for _, add := range []func(*input.Reader, resource.Tree) error{r.addHeaders, r.auth.add, r.texts.add, r.addSigning} {
+	for _, add := range []func(*input.Reader, resource.Tree) error{r.addHeaders, r.addWindows, r.auth.add, r.texts.add, r.addSigning} {
 		if err := add(files, t); err != nil {
 			return nil, err
 		}

@@ -71,6 +71,7 @@ func checkRecipient(v *validation.Violations, r *outboundv1.Recipient, f checkIn
 		v.Add("displayName", validation.Missing, "is empty: set a name for the recipient")
 	}
 	checkTypes(v, r, f)
+	v.Maintenance(r.GetMaintenanceWindows(), f.now)
 	before := f.old.GetRecipient()
 	switch {
 	case before.GetHttp() != nil && r.GetEmail() != nil:
