@@ -17,6 +17,7 @@ type recipientFlags struct {
 	headers, windows  []string
 	auth              authFlags
 	texts             textFlags
+	preset            presetFlags
 	signingFiles      []string
 	sign, signEd25519 bool
 	disabled          bool
@@ -30,6 +31,7 @@ func (r *recipientFlags) define(env *command.Env, cmd *cobra.Command, create boo
 	if create {
 		f.String("id", "", "recipient ID, cannot be changed later (default: derived from the name)")
 		f.BoolVar(&r.disabled, "disabled", false, "create it disabled")
+		r.preset.define(env, cmd)
 	}
 	command.DefineFields(cmd, recipientFields())
 	f.StringArrayVar(&r.headers, "header", nil, "custom request header, as 'Name: value'; may be repeated; replaces all custom headers")
@@ -67,6 +69,9 @@ func (r *recipientFlags) tree(files *input.Reader, cmd *cobra.Command) (resource
 		if t, err = files.Document(r.file); err != nil {
 			return nil, err
 		}
+	}
+	if err := r.preset.add(files, t); err != nil {
+		return nil, err
 	}
 	f := cmd.Flags()
 	if id := f.Lookup("id"); id != nil && id.Changed {
