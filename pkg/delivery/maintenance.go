@@ -11,6 +11,10 @@ import (
 // heldTick is how often it is looked whether a maintenance window has closed.
 const heldTick = time.Second
 
+// heldAgain is how long a message is put back at most. It costs nothing if it comes before the window closes: it is not taken until
+// then.
+const heldAgain = startWait
+
 // held is how long a maintenance window still holds the deliveries of a recipient, by the broker's clock; 0: none does.
 func (w *recipientWorker) held(r *recipient.Recipient) time.Duration {
 	now := w.e.o.Now()
@@ -27,7 +31,7 @@ func maintain(w *recipientWorker, t *task) *leaving {
 		return nil
 	}
 	w.breaker.pass(t.candidate())
-	v := Verdict{Kind: Postpone, Reason: reasons.Maintenance, After: max(min(rest, maxDelay), minWait)}
+	v := Verdict{Kind: Postpone, Reason: reasons.Maintenance, After: max(min(rest, heldAgain), minWait)}
 	return &leaving{putBack, result{verdict: v}}
 }
 
