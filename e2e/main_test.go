@@ -70,6 +70,7 @@ func after() []aspect {
 	return []aspect{
 		{"mail arrives", mailArrives},
 		{"secrets stay secret", keepsSecrets},
+		{"a maintenance window holds and then drains at its rate", holdsInMaintenance},
 		{"a clean stop finishes what it began", stopsCleanly},
 	}
 }

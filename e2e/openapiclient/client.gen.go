@@ -167,12 +167,49 @@ func (e KeyRotationState) Valid() bool {
 	}
 }
 
+// Defines values for MaintenanceWindowWeekdayDay.
+const (
+	DAYUNSPECIFIED MaintenanceWindowWeekdayDay = "DAY_UNSPECIFIED"
+	FRIDAY         MaintenanceWindowWeekdayDay = "FRIDAY"
+	MONDAY         MaintenanceWindowWeekdayDay = "MONDAY"
+	SATURDAY       MaintenanceWindowWeekdayDay = "SATURDAY"
+	SUNDAY         MaintenanceWindowWeekdayDay = "SUNDAY"
+	THURSDAY       MaintenanceWindowWeekdayDay = "THURSDAY"
+	TUESDAY        MaintenanceWindowWeekdayDay = "TUESDAY"
+	WEDNESDAY      MaintenanceWindowWeekdayDay = "WEDNESDAY"
+)
+
+// Valid indicates whether the value is a known member of the MaintenanceWindowWeekdayDay enum.
+func (e MaintenanceWindowWeekdayDay) Valid() bool {
+	switch e {
+	case DAYUNSPECIFIED:
+		return true
+	case FRIDAY:
+		return true
+	case MONDAY:
+		return true
+	case SATURDAY:
+		return true
+	case SUNDAY:
+		return true
+	case THURSDAY:
+		return true
+	case TUESDAY:
+		return true
+	case WEDNESDAY:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RecipientHealth.
 const (
 	DELETING          RecipientHealth = "DELETING"
 	DISABLED          RecipientHealth = "DISABLED"
 	FAILING           RecipientHealth = "FAILING"
 	HEALTHUNSPECIFIED RecipientHealth = "HEALTH_UNSPECIFIED"
+	MAINTENANCE       RecipientHealth = "MAINTENANCE"
 	OK                RecipientHealth = "OK"
 	PAUSED            RecipientHealth = "PAUSED"
 )
@@ -187,6 +224,8 @@ func (e RecipientHealth) Valid() bool {
 	case FAILING:
 		return true
 	case HEALTHUNSPECIFIED:
+		return true
+	case MAINTENANCE:
 		return true
 	case OK:
 		return true
@@ -1907,6 +1946,48 @@ type MailText struct {
 	Subject *string `json:"subject,omitempty"`
 }
 
+// MaintenanceWindow A planned time in which deliveries to a recipient are held: once, or every week.
+//
+// At most one of `once`, `weekly`.
+type MaintenanceWindow struct {
+	// DrainRate Deliveries per second at which what the window held is sent after it, 1 to 10,000. 0: as fast as usual. Default 0.
+	DrainRate *int32 `json:"drainRate,omitempty"`
+
+	// Once At a certain time.
+	Once *MaintenanceWindowOnce `json:"once,omitempty"`
+
+	// TimeZone Time zone, as a name of the IANA database (`Europe/Berlin`). Weekly times are in it, and all times are shown in it.
+	TimeZone string `json:"timeZone"`
+
+	// Weekly Every week.
+	Weekly *MaintenanceWindowWeekly `json:"weekly,omitempty"`
+}
+
+// MaintenanceWindowOnce A window at a certain time.
+type MaintenanceWindowOnce struct {
+	// EndTime When it closes, at most 7 days later.
+	EndTime *time.Time `json:"endTime,omitempty"`
+
+	// StartTime When it opens.
+	StartTime *time.Time `json:"startTime,omitempty"`
+}
+
+// MaintenanceWindowWeekdayDay A day of the week.
+type MaintenanceWindowWeekdayDay string
+
+// MaintenanceWindowWeekly A window that comes every week.
+type MaintenanceWindowWeekly struct {
+	// Days Days on which it opens.
+	Days *[]MaintenanceWindowWeekdayDay `json:"days,omitempty"`
+
+	// Duration How long it is open, 1 min to 7 d. Elapsed time, also when the clocks change.
+	Duration *string `json:"duration,omitempty"`
+
+	// Start When it opens, as HH:MM from 00:00 to 23:59. A time that the clocks skip is the moment at which they skip it; of a time that comes
+	// twice the first counts.
+	Start *string `json:"start,omitempty"`
+}
+
 // OAuth2ClientCredentials OAuth 2.0 client credentials (RFC 6749, 4.4).
 type OAuth2ClientCredentials struct {
 	// ClientId Client ID.
@@ -2112,6 +2193,10 @@ type Recipient struct {
 	// create, it is derived from the display name.
 	Id *string `json:"id,omitempty"`
 
+	// MaintenanceWindows Planned maintenance windows of the receiver, at most 20. While one is open, deliveries are held, tests and probes included; then
+	// they are sent. Together they may hold deliveries for at most 7 days at a stretch. Times are those of the broker's clock.
+	MaintenanceWindows *[]MaintenanceWindow `json:"maintenanceWindows,omitempty"`
+
 	// UpdateTime When the recipient was last updated.
 	UpdateTime *time.Time `json:"updateTime,omitempty"`
 
@@ -2169,6 +2254,10 @@ type RecipientPatch struct {
 	// create, it is derived from the display name.
 	Id *string `json:"id,omitempty"`
 
+	// MaintenanceWindows Planned maintenance windows of the receiver, at most 20. While one is open, deliveries are held, tests and probes included; then
+	// they are sent. Together they may hold deliveries for at most 7 days at a stretch. Times are those of the broker's clock.
+	MaintenanceWindows *[]MaintenanceWindow `json:"maintenanceWindows,omitempty"`
+
 	// UpdateTime When the recipient was last updated.
 	UpdateTime *time.Time `json:"updateTime,omitempty"`
 
@@ -2196,6 +2285,9 @@ type RecipientStatus struct {
 	// DisplayName Its display name.
 	DisplayName *string `json:"displayName,omitempty"`
 
+	// DrainRate Deliveries per second at which what the last window held is being sent. 0: as fast as usual, or nothing of it is left.
+	DrainRate *int32 `json:"drainRate,omitempty"`
+
 	// FailingSinceTime Since when it has been failing, as far as the records show.
 	FailingSinceTime *time.Time `json:"failingSinceTime,omitempty"`
 
@@ -2217,8 +2309,20 @@ type RecipientStatus struct {
 	// LastReason Reason of the last failed attempt, as one word, while failing.
 	LastReason *string `json:"lastReason,omitempty"`
 
+	// MaintenanceSinceTime Since when a maintenance window holds deliveries. Not set outside of one.
+	MaintenanceSinceTime *time.Time `json:"maintenanceSinceTime,omitempty"`
+
+	// MaintenanceTimeZone Time zone of the window that is open, or of the next one.
+	MaintenanceTimeZone *string `json:"maintenanceTimeZone,omitempty"`
+
+	// MaintenanceUntilTime When it closes.
+	MaintenanceUntilTime *time.Time `json:"maintenanceUntilTime,omitempty"`
+
 	// NextAttemptTime When the next attempt is due, while failing; never in the past. Not set if it is due now, or not known.
 	NextAttemptTime *time.Time `json:"nextAttemptTime,omitempty"`
+
+	// NextMaintenanceTime When the next window opens, within 8 days. Not set while one is open.
+	NextMaintenanceTime *time.Time `json:"nextMaintenanceTime,omitempty"`
 
 	// NextProbeTime When the next of these attempts is due. Not set if it is due now or under way, or not known.
 	NextProbeTime *time.Time `json:"nextProbeTime,omitempty"`
@@ -3374,7 +3478,11 @@ type PreviewRecipientByIdJSONBody struct {
 }
 
 // ProbeRecipientJSONBody defines parameters for ProbeRecipient.
-type ProbeRecipientJSONBody = map[string]interface{}
+type ProbeRecipientJSONBody struct {
+	// DuringMaintenance Whether to make the attempt though the recipient is in a maintenance window. Only a delivery that is being retried is attempted then.
+	// Without it, the call fails in a window with FAILED_PRECONDITION.
+	DuringMaintenance *bool `json:"duringMaintenance,omitempty"`
+}
 
 // PurgeRecipientJSONBody defines parameters for PurgeRecipient.
 type PurgeRecipientJSONBody struct {
@@ -3405,6 +3513,9 @@ type RotateSigningSecretJSONBody struct {
 type TestRecipientJSONBody struct {
 	// Data Variables of the test event, which replace the sample values.
 	Data *map[string]interface{} `json:"data,omitempty"`
+
+	// DuringMaintenance Whether to send the test though the recipient is in a maintenance window. Without it, the call fails then with FAILED_PRECONDITION.
+	DuringMaintenance *bool `json:"duringMaintenance,omitempty"`
 
 	// EventType Event type of the test event. Default: the recipient's first type.
 	EventType *string `json:"eventType,omitempty"`
@@ -3603,7 +3714,7 @@ type DoctorRecipientJSONRequestBody DoctorRecipientJSONBody
 type PreviewRecipientByIdJSONRequestBody PreviewRecipientByIdJSONBody
 
 // ProbeRecipientJSONRequestBody defines body for ProbeRecipient for application/json ContentType.
-type ProbeRecipientJSONRequestBody = ProbeRecipientJSONBody
+type ProbeRecipientJSONRequestBody ProbeRecipientJSONBody
 
 // PurgeRecipientJSONRequestBody defines body for PurgeRecipient for application/json ContentType.
 type PurgeRecipientJSONRequestBody PurgeRecipientJSONBody

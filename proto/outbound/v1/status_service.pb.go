@@ -41,6 +41,8 @@ const (
 	RecipientHealth_DISABLED RecipientHealth_Health = 4
 	// Being deleted.
 	RecipientHealth_DELETING RecipientHealth_Health = 5
+	// In a planned maintenance window: deliveries are held until maintenance_until_time.
+	RecipientHealth_MAINTENANCE RecipientHealth_Health = 6
 )
 
 // Enum value maps for RecipientHealth_Health.
@@ -52,6 +54,7 @@ var (
 		3: "PAUSED",
 		4: "DISABLED",
 		5: "DELETING",
+		6: "MAINTENANCE",
 	}
 	RecipientHealth_Health_value = map[string]int32{
 		"HEALTH_UNSPECIFIED": 0,
@@ -60,6 +63,7 @@ var (
 		"PAUSED":             3,
 		"DISABLED":           4,
 		"DELETING":           5,
+		"MAINTENANCE":        6,
 	}
 )
 
@@ -896,8 +900,18 @@ type RecipientStatus struct {
 	SkippedSinceTime *timestamppb.Timestamp `protobuf:"bytes,94,opt,name=skipped_since_time,json=skippedSinceTime,proto3" json:"skipped_since_time,omitempty"`
 	// When it was enabled, or set to HOLD, after that. Not set while it is disabled.
 	SkippedUntilTime *timestamppb.Timestamp `protobuf:"bytes,95,opt,name=skipped_until_time,json=skippedUntilTime,proto3" json:"skipped_until_time,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Since when a maintenance window holds deliveries. Not set outside of one.
+	MaintenanceSinceTime *timestamppb.Timestamp `protobuf:"bytes,60,opt,name=maintenance_since_time,json=maintenanceSinceTime,proto3" json:"maintenance_since_time,omitempty"`
+	// When it closes.
+	MaintenanceUntilTime *timestamppb.Timestamp `protobuf:"bytes,61,opt,name=maintenance_until_time,json=maintenanceUntilTime,proto3" json:"maintenance_until_time,omitempty"`
+	// Time zone of the window that is open, or of the next one.
+	MaintenanceTimeZone string `protobuf:"bytes,62,opt,name=maintenance_time_zone,json=maintenanceTimeZone,proto3" json:"maintenance_time_zone,omitempty"`
+	// When the next window opens, within 8 days. Not set while one is open.
+	NextMaintenanceTime *timestamppb.Timestamp `protobuf:"bytes,63,opt,name=next_maintenance_time,json=nextMaintenanceTime,proto3" json:"next_maintenance_time,omitempty"`
+	// Deliveries per second at which what the last window held is being sent. 0: as fast as usual, or nothing of it is left.
+	DrainRate     int32 `protobuf:"varint,64,opt,name=drain_rate,json=drainRate,proto3" json:"drain_rate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RecipientStatus) Reset() {
@@ -1075,6 +1089,41 @@ func (x *RecipientStatus) GetSkippedUntilTime() *timestamppb.Timestamp {
 		return x.SkippedUntilTime
 	}
 	return nil
+}
+
+func (x *RecipientStatus) GetMaintenanceSinceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.MaintenanceSinceTime
+	}
+	return nil
+}
+
+func (x *RecipientStatus) GetMaintenanceUntilTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.MaintenanceUntilTime
+	}
+	return nil
+}
+
+func (x *RecipientStatus) GetMaintenanceTimeZone() string {
+	if x != nil {
+		return x.MaintenanceTimeZone
+	}
+	return ""
+}
+
+func (x *RecipientStatus) GetNextMaintenanceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextMaintenanceTime
+	}
+	return nil
+}
+
+func (x *RecipientStatus) GetDrainRate() int32 {
+	if x != nil {
+		return x.DrainRate
+	}
+	return 0
 }
 
 // The state of one stream.
@@ -1553,8 +1602,8 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\n" +
 	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x1c\n" +
 	"\tdelivered\x18\x02 \x01(\x03R\tdelivered\x12\x16\n" +
-	"\x06failed\x18\x03 \x01(\x03R\x06failed\"p\n" +
-	"\x0fRecipientHealth\"]\n" +
+	"\x06failed\x18\x03 \x01(\x03R\x06failed\"\x81\x01\n" +
+	"\x0fRecipientHealth\"n\n" +
 	"\x06Health\x12\x16\n" +
 	"\x12HEALTH_UNSPECIFIED\x10\x00\x12\x06\n" +
 	"\x02OK\x10\x01\x12\v\n" +
@@ -1562,7 +1611,8 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\n" +
 	"\x06PAUSED\x10\x03\x12\f\n" +
 	"\bDISABLED\x10\x04\x12\f\n" +
-	"\bDELETING\x10\x05\"\xa8\t\n" +
+	"\bDELETING\x10\x05\x12\x0f\n" +
+	"\vMAINTENANCE\x10\x06\"\xef\v\n" +
 	"\x0fRecipientStatus\x12!\n" +
 	"\frecipient_id\x18\x01 \x01(\tR\vrecipientId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12;\n" +
@@ -1587,7 +1637,13 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\x0fnext_probe_time\x18\\ \x01(\v2\x1a.google.protobuf.TimestampR\rnextProbeTime\x12%\n" +
 	"\x0eskipped_events\x18] \x01(\x03R\rskippedEvents\x12H\n" +
 	"\x12skipped_since_time\x18^ \x01(\v2\x1a.google.protobuf.TimestampR\x10skippedSinceTime\x12H\n" +
-	"\x12skipped_until_time\x18_ \x01(\v2\x1a.google.protobuf.TimestampR\x10skippedUntilTime\"\xcb\x02\n" +
+	"\x12skipped_until_time\x18_ \x01(\v2\x1a.google.protobuf.TimestampR\x10skippedUntilTime\x12P\n" +
+	"\x16maintenance_since_time\x18< \x01(\v2\x1a.google.protobuf.TimestampR\x14maintenanceSinceTime\x12P\n" +
+	"\x16maintenance_until_time\x18= \x01(\v2\x1a.google.protobuf.TimestampR\x14maintenanceUntilTime\x122\n" +
+	"\x15maintenance_time_zone\x18> \x01(\tR\x13maintenanceTimeZone\x12N\n" +
+	"\x15next_maintenance_time\x18? \x01(\v2\x1a.google.protobuf.TimestampR\x13nextMaintenanceTime\x12\x1d\n" +
+	"\n" +
+	"drain_rate\x18@ \x01(\x05R\tdrainRate\"\xcb\x02\n" +
 	"\fStreamStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bmessages\x18\x02 \x01(\x04R\bmessages\x12\x14\n" +
@@ -1701,29 +1757,32 @@ var file_outbound_v1_status_service_proto_depIdxs = []int32{
 	18, // 25: outbound.v1.RecipientStatus.next_probe_time:type_name -> google.protobuf.Timestamp
 	18, // 26: outbound.v1.RecipientStatus.skipped_since_time:type_name -> google.protobuf.Timestamp
 	18, // 27: outbound.v1.RecipientStatus.skipped_until_time:type_name -> google.protobuf.Timestamp
-	19, // 28: outbound.v1.StreamStatus.max_age:type_name -> google.protobuf.Duration
-	18, // 29: outbound.v1.StreamStatus.first_time:type_name -> google.protobuf.Timestamp
-	1,  // 30: outbound.v1.GetTimeSeriesRequest.range:type_name -> outbound.v1.TimeSeriesRange.Range
-	1,  // 31: outbound.v1.TimeSeries.range:type_name -> outbound.v1.TimeSeriesRange.Range
-	19, // 32: outbound.v1.TimeSeries.interval:type_name -> google.protobuf.Duration
-	17, // 33: outbound.v1.TimeSeries.points:type_name -> outbound.v1.TimeSeriesPoint
-	17, // 34: outbound.v1.TimeSeries.total:type_name -> outbound.v1.TimeSeriesPoint
-	18, // 35: outbound.v1.TimeSeries.known_since_time:type_name -> google.protobuf.Timestamp
-	18, // 36: outbound.v1.TimeSeries.read_time:type_name -> google.protobuf.Timestamp
-	18, // 37: outbound.v1.TimeSeriesPoint.start_time:type_name -> google.protobuf.Timestamp
-	19, // 38: outbound.v1.TimeSeriesPoint.latency_p50:type_name -> google.protobuf.Duration
-	19, // 39: outbound.v1.TimeSeriesPoint.latency_p95:type_name -> google.protobuf.Duration
-	2,  // 40: outbound.v1.StatusService.GetStatus:input_type -> outbound.v1.GetStatusRequest
-	3,  // 41: outbound.v1.StatusService.WatchStatus:input_type -> outbound.v1.WatchStatusRequest
-	14, // 42: outbound.v1.StatusService.GetTimeSeries:input_type -> outbound.v1.GetTimeSeriesRequest
-	4,  // 43: outbound.v1.StatusService.GetStatus:output_type -> outbound.v1.Status
-	4,  // 44: outbound.v1.StatusService.WatchStatus:output_type -> outbound.v1.Status
-	16, // 45: outbound.v1.StatusService.GetTimeSeries:output_type -> outbound.v1.TimeSeries
-	43, // [43:46] is the sub-list for method output_type
-	40, // [40:43] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	18, // 28: outbound.v1.RecipientStatus.maintenance_since_time:type_name -> google.protobuf.Timestamp
+	18, // 29: outbound.v1.RecipientStatus.maintenance_until_time:type_name -> google.protobuf.Timestamp
+	18, // 30: outbound.v1.RecipientStatus.next_maintenance_time:type_name -> google.protobuf.Timestamp
+	19, // 31: outbound.v1.StreamStatus.max_age:type_name -> google.protobuf.Duration
+	18, // 32: outbound.v1.StreamStatus.first_time:type_name -> google.protobuf.Timestamp
+	1,  // 33: outbound.v1.GetTimeSeriesRequest.range:type_name -> outbound.v1.TimeSeriesRange.Range
+	1,  // 34: outbound.v1.TimeSeries.range:type_name -> outbound.v1.TimeSeriesRange.Range
+	19, // 35: outbound.v1.TimeSeries.interval:type_name -> google.protobuf.Duration
+	17, // 36: outbound.v1.TimeSeries.points:type_name -> outbound.v1.TimeSeriesPoint
+	17, // 37: outbound.v1.TimeSeries.total:type_name -> outbound.v1.TimeSeriesPoint
+	18, // 38: outbound.v1.TimeSeries.known_since_time:type_name -> google.protobuf.Timestamp
+	18, // 39: outbound.v1.TimeSeries.read_time:type_name -> google.protobuf.Timestamp
+	18, // 40: outbound.v1.TimeSeriesPoint.start_time:type_name -> google.protobuf.Timestamp
+	19, // 41: outbound.v1.TimeSeriesPoint.latency_p50:type_name -> google.protobuf.Duration
+	19, // 42: outbound.v1.TimeSeriesPoint.latency_p95:type_name -> google.protobuf.Duration
+	2,  // 43: outbound.v1.StatusService.GetStatus:input_type -> outbound.v1.GetStatusRequest
+	3,  // 44: outbound.v1.StatusService.WatchStatus:input_type -> outbound.v1.WatchStatusRequest
+	14, // 45: outbound.v1.StatusService.GetTimeSeries:input_type -> outbound.v1.GetTimeSeriesRequest
+	4,  // 46: outbound.v1.StatusService.GetStatus:output_type -> outbound.v1.Status
+	4,  // 47: outbound.v1.StatusService.WatchStatus:output_type -> outbound.v1.Status
+	16, // 48: outbound.v1.StatusService.GetTimeSeries:output_type -> outbound.v1.TimeSeries
+	46, // [46:49] is the sub-list for method output_type
+	43, // [43:46] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_status_service_proto_init() }

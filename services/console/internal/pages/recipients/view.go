@@ -35,7 +35,7 @@ func viewOf(q url.Values) view {
 	page, _ := strconv.Atoi(q.Get("page"))
 	v := view{Search: strings.TrimSpace(q.Get("q")), Show: q.Get("show"), Channel: q.Get("channel"), Sort: q.Get("sort"), Page: max(1, page),
 		Range: plot.Range(q)}
-	if !slices.Contains([]string{stateFailing, showBreaker, statePaused, stateDisabled}, v.Show) {
+	if !slices.Contains([]string{stateFailing, showBreaker, statePaused, stateMaintenance, stateDisabled}, v.Show) {
 		v.Show = ""
 	}
 	if v.Channel != "http" && v.Channel != "email" {
@@ -135,7 +135,7 @@ func bySeverity(a, b row) int {
 }
 
 func severity(r row) int {
-	return slices.Index([]string{stateFailing, stateUnknown, statePaused, stateDisabled, stateOK}, r.State())
+	return slices.Index([]string{stateFailing, stateUnknown, statePaused, stateMaintenance, stateDisabled, stateOK}, r.State())
 }
 
 // order sorts rows, which are in the order of their names.
