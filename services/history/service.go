@@ -153,7 +153,7 @@ func (s *Service) wire(filters *filter.Cache) {
 		Bus: s.Bus, Log: s.Log, Publisher: s.Publisher, Config: s.Config, Filters: filters, MaxScan: s.o.MaxScan,
 		Logger: s.Logger,
 	})
-	seen := timeseries.NewQueues(timeseries.Deps{Bus: s.Bus, Config: s.Config, Queues: queued})
+	seen := timeseries.NewQueues(timeseries.Deps{Bus: s.Bus, Config: s.Config, Queues: queued, Logger: s.Logger})
 	s.series = &timeseries.Reader{Counter: s.counter, Queues: seen}
 	s.waits = waits.New(s.Bus, s.Config)
 	s.changes = changes.New(changes.Deps{Bus: s.Bus, Log: s.Log, Publisher: s.Publisher, Config: s.Config, Events: events})

@@ -11,6 +11,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/history/internal/lookup"
@@ -42,6 +43,7 @@ type Deps struct {
 	Bus    *bus.Conn
 	Config *configclient.Client
 	Queues *queues.Reader
+	Logger *slog.Logger
 }
 
 // NewQueues makes queues of which nothing is known.
@@ -59,13 +61,10 @@ func (q *Queues) Run(ctx context.Context) {
 		err := q.sample(ctx)
 		if text := errorText(err); text != said && ctx.Err() == nil {
 			if said = text; text != "" {
-				slog.Warn("looking at the queues for the time series failed, retrying", telemetry.KeyError, text)
+				q.Logger.Warn("looking at the queues for the time series failed, retrying", telemetry.KeyError, text)
 			}
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(sampleTick):
-		}
+		pause.For(ctx, sampleTick)
 	}
 }
 
@@ -87,12 +86,9 @@ func (q *Queues) follow(ctx context.Context) {
 			})
 		if err != nil && ctx.Err() == nil {
 			q.setFollowed(false)
-			slog.Debug("following the queues for the time series failed, retrying", telemetry.KeyError, err.Error())
+			q.Logger.Debug("following the queues for the time series failed, retrying", telemetry.KeyError, err.Error())
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
+		pause.For(ctx, time.Second)
 	}
 }
 

@@ -2,6 +2,7 @@ package timeseries
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -62,14 +63,15 @@ func (s *Reader) Read(ctx context.Context, req *outboundv1.GetTimeSeriesRequest)
 
 // awaitCounted waits a moment until all that is stored has been counted.
 func (s *Reader) awaitCounted(ctx context.Context) error {
-	timer := time.NewTimer(completeWait)
-	defer timer.Stop()
+	wait, cancel := context.WithTimeout(ctx, completeWait)
+	defer cancel()
 	select {
 	case <-s.Counter.Complete():
 		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
+	case <-wait.Done():
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("wait until all deliveries are counted: %w", err)
+		}
 		return errCounting
 	}
 }
