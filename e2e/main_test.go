@@ -70,8 +70,8 @@ func after() []aspect {
 	return []aspect{
 		{"mail arrives", mailArrives},
 		{"secrets stay secret", keepsSecrets},
-		{"a maintenance window holds and then drains at its rate", holdsInMaintenance},
 		{"a clean stop finishes what it began", stopsCleanly},
+		{"a maintenance window holds and then drains at its rate", holdsInMaintenance},
 	}
 }
 
