@@ -194,7 +194,7 @@ func TestRecipientsWithoutDeliveriesTakeNoMemory(t *testing.T) {
 	if n := c.Recipients(); n != 1 {
 		t.Errorf("%d recipients take memory, want the busy one", n)
 	}
-	if n := c.Entries(); n > 2*(168+24+1) {
+	if n := c.Entries(); n > 2*2*(168+24+1) {
 		t.Errorf("%d entries of one recipient with a delivery an hour", n)
 	}
 }

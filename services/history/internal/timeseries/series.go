@@ -2,6 +2,7 @@ package timeseries
 
 import (
 	"slices"
+	"sort"
 	"time"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -89,13 +90,13 @@ func (s *series) add(slot int64, k kind, slots int64) {
 	s.entries = slices.Insert(s.entries, i, entry{slot: at, kind: k, n: 1})
 }
 
-// prune removes the entries of intervals before one. It copies what stays, so that the memory of what does not is free.
+// prune removes the entries of intervals before one, once they are half of all: so each entry is copied once on average. What stays is
+// copied, so that the memory of what does not is free.
 func (s *series) prune(first int64) {
-	n := 0
-	for n < len(s.entries) && int64(s.entries[n].slot) < first {
-		n++
-	}
-	if n > 0 {
+	n := sort.Search(len(s.entries), func(i int) bool { return int64(s.entries[i].slot) >= first })
+	if n > 0 && n == len(s.entries) {
+		s.entries = nil
+	} else if 2*n >= len(s.entries) && n > 0 {
 		s.entries = slices.Clone(s.entries[n:])
 	}
 }
