@@ -1133,8 +1133,9 @@ type Delivery struct {
 	// WaitDetail The same as a sentence.
 	WaitDetail *string `json:"waitDetail,omitempty"`
 
-	// WaitReason Why a delivery that is not final waits, as one word: `breaker_open`, `paused` (disabled with HOLD), `retry_interval`,
-	// `due` (an attempt is due or under way) or `queue` (waits for its first attempt). Set in lists and details.
+	// WaitReason Why a delivery that is not final waits, as one word: `breaker_open`, `paused` (disabled with HOLD), `maintenance` (a maintenance
+	// window is open), `retry_interval`, `due` (an attempt is due or under way) or `queue` (waits for its first attempt). Set in lists
+	// and details.
 	WaitReason *string `json:"waitReason,omitempty"`
 }
 

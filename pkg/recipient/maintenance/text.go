@@ -163,7 +163,7 @@ func dayOf(name string) (time.Weekday, error) {
 
 // String writes the window as Parse reads it.
 func (w Window) String() string {
-	out := ""
+	var out string
 	if w.Weekly() {
 		names := make([]string, len(w.Days))
 		for i, d := range w.Days {

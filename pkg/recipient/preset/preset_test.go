@@ -94,7 +94,10 @@ func events(t *testing.T) (out []*event.Event) {
 		}
 		out = append(out, &bad)
 	}
-	return out
+	longest := *out[1]
+	longest.Type, longest.Appliance = "t"+strings.Repeat("y", 63), strings.Repeat("a", 64)
+	longest.ExternalKey = strings.Repeat("k", 1000)
+	return append(out, &longest)
 }
 
 // TestPresetsSpeakTheFormatsOfTheirServices posts each event twice to a peer that checks the documented format of the service.

@@ -251,8 +251,9 @@ type Delivery struct {
 	RecipientRevision uint64 `protobuf:"varint,24,opt,name=recipient_revision,json=recipientRevision,proto3" json:"recipient_revision,omitempty"`
 	// Who requested it, for a replay, a test or an operator's change.
 	Actor string `protobuf:"bytes,25,opt,name=actor,proto3" json:"actor,omitempty"`
-	// Why a delivery that is not final waits, as one word: `breaker_open`, `paused` (disabled with HOLD), `retry_interval`,
-	// `due` (an attempt is due or under way) or `queue` (waits for its first attempt). Set in lists and details.
+	// Why a delivery that is not final waits, as one word: `breaker_open`, `paused` (disabled with HOLD), `maintenance` (a maintenance
+	// window is open), `retry_interval`, `due` (an attempt is due or under way) or `queue` (waits for its first attempt). Set in lists
+	// and details.
 	WaitReason string `protobuf:"bytes,90,opt,name=wait_reason,json=waitReason,proto3" json:"wait_reason,omitempty"`
 	// The same as a sentence.
 	WaitDetail    string `protobuf:"bytes,91,opt,name=wait_detail,json=waitDetail,proto3" json:"wait_detail,omitempty"`

@@ -97,3 +97,18 @@ func TestProbeSaysWhatIsAttempted(t *testing.T) {
 		t.Errorf("it sent %v", body)
 	}
 }
+
+func TestDisableAsksOnATerminal(t *testing.T) {
+	for answer, want := range map[string]string{"hold\n": `"HOLD"`, "s\n": `"SKIP"`, "\n": `"SKIP"`, "perhaps\n": ""} {
+		stored := strings.Replace(crm, `"enabled":true`, `"enabled":true,"whileDisabled":"SKIP"`, 1)
+		s := clitest.Serve(t, map[string]clitest.Answer{"GET /v1/recipients/crm": clitest.JSON(stored),
+			"PATCH /v1/recipients/crm": clitest.JSON(stored)})
+		s.InTerminal, s.In = true, answer
+		got := run(t, s, "disable", "crm")
+		calls := s.Calls(http.MethodPatch)
+		if !strings.Contains(got.Err, "hold or skip (default skip)") || (len(calls) == 1) != (want != "") ||
+			len(calls) == 1 && !strings.Contains(calls[0].Body, want) {
+			t.Errorf("%q: %+v, %v", answer, got, calls)
+		}
+	}
+}

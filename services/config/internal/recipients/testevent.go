@@ -64,7 +64,7 @@ func (s *Tester) TestRecipient(ctx context.Context, q *outboundv1.TestRecipientR
 	}
 	if w, open := stored.InMaintenance(s.recipients.now()); open && !q.GetDuringMaintenance() {
 		return nil, rpc.FailedPrecondition("MAINTENANCE", fmt.Sprintf("recipient %s is in maintenance until %s, so a test event would be held: "+
-			"set duringMaintenance to send it now", q.GetId(), maintenance.TimeIn(w.End, s.recipients.now(), w.Zone)))
+			"set duringMaintenance (--during-maintenance) to send it now", q.GetId(), maintenance.TimeIn(w.End, s.recipients.now(), w.Zone)))
 	}
 	wanted := q.GetEventType()
 	if wanted == "" {

@@ -47,8 +47,8 @@ func (p *Prober) Recipient(ctx context.Context, req *outboundv1.ProbeRecipientRe
 	judge, held := sendNow, false
 	if b, open := r.InMaintenance(p.Bus.Now()); open {
 		if judge, held = attemptInMaintenance, true; !req.GetDuringMaintenance() {
-			return nil, rpc.FailedPrecondition("MAINTENANCE", fmt.Sprintf("recipient %s is in maintenance until %s: set duringMaintenance to "+
-				"make an attempt now", id, maintenance.TimeIn(b.End, p.Bus.Now(), b.Zone)))
+			return nil, rpc.FailedPrecondition("MAINTENANCE", fmt.Sprintf("recipient %s is in maintenance until %s: set duringMaintenance "+
+				"(--during-maintenance) to make an attempt now", id, maintenance.TimeIn(b.End, p.Bus.Now(), b.Zone)))
 		}
 	}
 	st, err := control.NewHealthStore(p.Bus).Get(ctx, r.Channel(), id)
