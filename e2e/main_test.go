@@ -71,6 +71,7 @@ func after() []aspect {
 		{"mail arrives", mailArrives},
 		{"secrets stay secret", keepsSecrets},
 		{"a clean stop finishes what it began", stopsCleanly},
+		{"a maintenance window holds and then drains at its rate", holdsInMaintenance},
 	}
 }
 

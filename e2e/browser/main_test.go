@@ -87,6 +87,7 @@ func TestConsole(t *testing.T) {
 			"replays, from the filter to the receiver":               p.replayStory,
 			"pauses, by the breaker and by hand":                     p.pauseStory,
 			"times are in the zone that is chosen":                   p.timesStory,
+			"plots lead to the deliveries that they count":           p.plotsStory,
 			"hostile texts are texts":                                p.hostileTexts,
 			"all goes by keyboard":                                   p.byKeyboard,
 		} {

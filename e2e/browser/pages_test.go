@@ -8,13 +8,13 @@ import (
 func (p *place) pages(t *testing.T, who string) []string {
 	t.Helper()
 	out := []string{
-		"/", "/?show=failing", "/recipients/hostile", "/recipients/hostile-mail", "/deliveries", "/deliveries?state=RETRYING",
+		"/", "/?show=failing", "/?range=1h", "/recipients/hostile", "/recipients/hostile-mail", "/deliveries", "/deliveries?state=RETRYING",
 		"/deliveries?eventId=hostile-1~hostile-1",
 		"/deliveries/hostile/hostile-1~hostile-1", "/deliveries/hostile-mail/hostile-1~hostile-1", "/events", "/events/hostile-1~hostile-1",
 		"/rejected", "/replays",
 		"/settings/relay", "/settings/fields", "/settings/types", "/settings/types/" + ended, "/settings/appliances",
 		"/settings/appliances/desk-1", "/settings/changes",
-		"/health", "/account",
+		"/health?range=7d", "/deliveries?range=24h", "/health", "/account",
 	}
 	if who != viewer {
 		out = append(out, "/recipients/new?channel=http", "/recipients/new?channel=email", "/recipients/hostile/delete",

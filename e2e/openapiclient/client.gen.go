@@ -167,12 +167,49 @@ func (e KeyRotationState) Valid() bool {
 	}
 }
 
+// Defines values for MaintenanceWindowWeekdayDay.
+const (
+	DAYUNSPECIFIED MaintenanceWindowWeekdayDay = "DAY_UNSPECIFIED"
+	FRIDAY         MaintenanceWindowWeekdayDay = "FRIDAY"
+	MONDAY         MaintenanceWindowWeekdayDay = "MONDAY"
+	SATURDAY       MaintenanceWindowWeekdayDay = "SATURDAY"
+	SUNDAY         MaintenanceWindowWeekdayDay = "SUNDAY"
+	THURSDAY       MaintenanceWindowWeekdayDay = "THURSDAY"
+	TUESDAY        MaintenanceWindowWeekdayDay = "TUESDAY"
+	WEDNESDAY      MaintenanceWindowWeekdayDay = "WEDNESDAY"
+)
+
+// Valid indicates whether the value is a known member of the MaintenanceWindowWeekdayDay enum.
+func (e MaintenanceWindowWeekdayDay) Valid() bool {
+	switch e {
+	case DAYUNSPECIFIED:
+		return true
+	case FRIDAY:
+		return true
+	case MONDAY:
+		return true
+	case SATURDAY:
+		return true
+	case SUNDAY:
+		return true
+	case THURSDAY:
+		return true
+	case TUESDAY:
+		return true
+	case WEDNESDAY:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RecipientHealth.
 const (
 	DELETING          RecipientHealth = "DELETING"
 	DISABLED          RecipientHealth = "DISABLED"
 	FAILING           RecipientHealth = "FAILING"
 	HEALTHUNSPECIFIED RecipientHealth = "HEALTH_UNSPECIFIED"
+	MAINTENANCE       RecipientHealth = "MAINTENANCE"
 	OK                RecipientHealth = "OK"
 	PAUSED            RecipientHealth = "PAUSED"
 )
@@ -187,6 +224,8 @@ func (e RecipientHealth) Valid() bool {
 	case FAILING:
 		return true
 	case HEALTHUNSPECIFIED:
+		return true
+	case MAINTENANCE:
 		return true
 	case OK:
 		return true
@@ -365,6 +404,30 @@ func (e SmtpSettingsEncryptionMode) Valid() bool {
 	case SmtpSettingsEncryptionModeSTARTTLS:
 		return true
 	case SmtpSettingsEncryptionModeTLS:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TimeSeriesRange.
+const (
+	DAY              TimeSeriesRange = "DAY"
+	HOUR             TimeSeriesRange = "HOUR"
+	RANGEUNSPECIFIED TimeSeriesRange = "RANGE_UNSPECIFIED"
+	WEEK             TimeSeriesRange = "WEEK"
+)
+
+// Valid indicates whether the value is a known member of the TimeSeriesRange enum.
+func (e TimeSeriesRange) Valid() bool {
+	switch e {
+	case DAY:
+		return true
+	case HOUR:
+		return true
+	case RANGEUNSPECIFIED:
+		return true
+	case WEEK:
 		return true
 	default:
 		return false
@@ -1070,8 +1133,9 @@ type Delivery struct {
 	// WaitDetail The same as a sentence.
 	WaitDetail *string `json:"waitDetail,omitempty"`
 
-	// WaitReason Why a delivery that is not final waits, as one word: `breaker_open`, `paused` (disabled with HOLD), `retry_interval`,
-	// `due` (an attempt is due or under way) or `queue` (waits for its first attempt). Set in lists and details.
+	// WaitReason Why a delivery that is not final waits, as one word: `breaker_open`, `paused` (disabled with HOLD), `maintenance` (a maintenance
+	// window is open), `retry_interval`, `due` (an attempt is due or under way) or `queue` (waits for its first attempt). Set in lists
+	// and details.
 	WaitReason *string `json:"waitReason,omitempty"`
 }
 
@@ -1883,6 +1947,48 @@ type MailText struct {
 	Subject *string `json:"subject,omitempty"`
 }
 
+// MaintenanceWindow A planned time in which deliveries to a recipient are held: once, or every week.
+//
+// At most one of `once`, `weekly`.
+type MaintenanceWindow struct {
+	// DrainRate Deliveries per second at which what the window held is sent after it, 1 to 10,000. 0: as fast as usual. Default 0.
+	DrainRate *int32 `json:"drainRate,omitempty"`
+
+	// Once At a certain time.
+	Once *MaintenanceWindowOnce `json:"once,omitempty"`
+
+	// TimeZone Time zone, as a name of the IANA database (`Europe/Berlin`). Weekly times are in it, and all times are shown in it.
+	TimeZone string `json:"timeZone"`
+
+	// Weekly Every week.
+	Weekly *MaintenanceWindowWeekly `json:"weekly,omitempty"`
+}
+
+// MaintenanceWindowOnce A window at a certain time.
+type MaintenanceWindowOnce struct {
+	// EndTime When it closes, at most 7 days later.
+	EndTime *time.Time `json:"endTime,omitempty"`
+
+	// StartTime When it opens.
+	StartTime *time.Time `json:"startTime,omitempty"`
+}
+
+// MaintenanceWindowWeekdayDay A day of the week.
+type MaintenanceWindowWeekdayDay string
+
+// MaintenanceWindowWeekly A window that comes every week.
+type MaintenanceWindowWeekly struct {
+	// Days Days on which it opens.
+	Days *[]MaintenanceWindowWeekdayDay `json:"days,omitempty"`
+
+	// Duration How long it is open, 1 min to 7 d. Elapsed time, also when the clocks change.
+	Duration *string `json:"duration,omitempty"`
+
+	// Start When it opens, as HH:MM from 00:00 to 23:59. A time that the clocks skip is the moment at which they skip it; of a time that comes
+	// twice the first counts.
+	Start *string `json:"start,omitempty"`
+}
+
 // OAuth2ClientCredentials OAuth 2.0 client credentials (RFC 6749, 4.4).
 type OAuth2ClientCredentials struct {
 	// ClientId Client ID.
@@ -2088,6 +2194,10 @@ type Recipient struct {
 	// create, it is derived from the display name.
 	Id *string `json:"id,omitempty"`
 
+	// MaintenanceWindows Planned maintenance windows of the receiver, at most 20. While one is open, deliveries are held, tests and probes included; then
+	// they are sent. Together they may hold deliveries for at most 7 days at a stretch. Times are those of the broker's clock.
+	MaintenanceWindows *[]MaintenanceWindow `json:"maintenanceWindows,omitempty"`
+
 	// UpdateTime When the recipient was last updated.
 	UpdateTime *time.Time `json:"updateTime,omitempty"`
 
@@ -2145,6 +2255,10 @@ type RecipientPatch struct {
 	// create, it is derived from the display name.
 	Id *string `json:"id,omitempty"`
 
+	// MaintenanceWindows Planned maintenance windows of the receiver, at most 20. While one is open, deliveries are held, tests and probes included; then
+	// they are sent. Together they may hold deliveries for at most 7 days at a stretch. Times are those of the broker's clock.
+	MaintenanceWindows *[]MaintenanceWindow `json:"maintenanceWindows,omitempty"`
+
 	// UpdateTime When the recipient was last updated.
 	UpdateTime *time.Time `json:"updateTime,omitempty"`
 
@@ -2172,6 +2286,9 @@ type RecipientStatus struct {
 	// DisplayName Its display name.
 	DisplayName *string `json:"displayName,omitempty"`
 
+	// DrainRate Deliveries per second at which what the last window held is being sent. 0: as fast as usual, or nothing of it is left.
+	DrainRate *int32 `json:"drainRate,omitempty"`
+
 	// FailingSinceTime Since when it has been failing, as far as the records show.
 	FailingSinceTime *time.Time `json:"failingSinceTime,omitempty"`
 
@@ -2193,8 +2310,20 @@ type RecipientStatus struct {
 	// LastReason Reason of the last failed attempt, as one word, while failing.
 	LastReason *string `json:"lastReason,omitempty"`
 
+	// MaintenanceSinceTime Since when a maintenance window holds deliveries. Not set outside of one.
+	MaintenanceSinceTime *time.Time `json:"maintenanceSinceTime,omitempty"`
+
+	// MaintenanceTimeZone Time zone of the window that is open, or of the next one.
+	MaintenanceTimeZone *string `json:"maintenanceTimeZone,omitempty"`
+
+	// MaintenanceUntilTime When it closes.
+	MaintenanceUntilTime *time.Time `json:"maintenanceUntilTime,omitempty"`
+
 	// NextAttemptTime When the next attempt is due, while failing; never in the past. Not set if it is due now, or not known.
 	NextAttemptTime *time.Time `json:"nextAttemptTime,omitempty"`
+
+	// NextMaintenanceTime When the next window opens, within 8 days. Not set while one is open.
+	NextMaintenanceTime *time.Time `json:"nextMaintenanceTime,omitempty"`
 
 	// NextProbeTime When the next of these attempts is due. Not set if it is due now or under way, or not known.
 	NextProbeTime *time.Time `json:"nextProbeTime,omitempty"`
@@ -2742,6 +2871,59 @@ type TestRecipientResponse struct {
 	// EventId ID of the test event, which identifies its delivery.
 	EventId *string `json:"eventId,omitempty"`
 }
+
+// TimeSeries What happened in a period, by interval.
+type TimeSeries struct {
+	// Interval Length of an interval. Intervals begin at whole multiples of it, by UTC.
+	Interval *string `json:"interval,omitempty"`
+
+	// KnownSinceTime Since when everything is counted. What happened before is not known, or only in part: HISTORY had removed it when the process
+	// that answers began to count. Not set: all intervals are counted in full.
+	KnownSinceTime *time.Time `json:"knownSinceTime,omitempty"`
+
+	// Points Each interval, oldest first, none left out. The last one is not over.
+	Points *[]TimeSeriesPoint `json:"points,omitempty"`
+
+	// Range How far back it goes.
+	Range *TimeSeriesRange `json:"range,omitempty"`
+
+	// ReadTime When this was counted.
+	ReadTime *time.Time `json:"readTime,omitempty"`
+
+	// RecipientId The recipient; empty: all together.
+	RecipientId *string `json:"recipientId,omitempty"`
+
+	// Total The sum of all intervals.
+	Total *TimeSeriesPoint `json:"total,omitempty"`
+}
+
+// TimeSeriesPoint What happened in an interval. What was recorded in it counts.
+type TimeSeriesPoint struct {
+	// Delivered Successful deliveries.
+	Delivered *string `json:"delivered,omitempty"`
+
+	// FailedAttempts Attempts that failed, whether the delivery was tried again or not.
+	FailedAttempts *string `json:"failedAttempts,omitempty"`
+
+	// FailedDeliveries Deliveries that ended in EXPIRED or REJECTED.
+	FailedDeliveries *string `json:"failedDeliveries,omitempty"`
+
+	// LatencyP50 Time from the acceptance of an event, or of its replay, to its delivery, retries included: half of the deliveries of the
+	// interval took no longer. Not set without a delivery whose latency is known. It is off by at most 10 %.
+	LatencyP50 *string `json:"latencyP50,omitempty"`
+
+	// LatencyP95 95 of 100 deliveries took no longer. See latency_p50.
+	LatencyP95 *string `json:"latencyP95,omitempty"`
+
+	// StartTime Start of the interval.
+	StartTime *time.Time `json:"startTime,omitempty"`
+
+	// Waiting Longest queue, retries included, as it was looked up once a minute. Not set if it was not: then it is not known.
+	Waiting *string `json:"waiting,omitempty"`
+}
+
+// TimeSeriesRange How far back a time series goes.
+type TimeSeriesRange string
 
 // TimelineEntry An entry in the timeline of an event.
 type TimelineEntry struct {
@@ -3297,7 +3479,11 @@ type PreviewRecipientByIdJSONBody struct {
 }
 
 // ProbeRecipientJSONBody defines parameters for ProbeRecipient.
-type ProbeRecipientJSONBody = map[string]interface{}
+type ProbeRecipientJSONBody struct {
+	// DuringMaintenance Whether to make the attempt though the recipient is in a maintenance window. Only a delivery that is being retried is attempted then.
+	// Without it, the call fails in a window with FAILED_PRECONDITION.
+	DuringMaintenance *bool `json:"duringMaintenance,omitempty"`
+}
 
 // PurgeRecipientJSONBody defines parameters for PurgeRecipient.
 type PurgeRecipientJSONBody struct {
@@ -3328,6 +3514,9 @@ type RotateSigningSecretJSONBody struct {
 type TestRecipientJSONBody struct {
 	// Data Variables of the test event, which replace the sample values.
 	Data *map[string]interface{} `json:"data,omitempty"`
+
+	// DuringMaintenance Whether to send the test though the recipient is in a maintenance window. Without it, the call fails then with FAILED_PRECONDITION.
+	DuringMaintenance *bool `json:"duringMaintenance,omitempty"`
 
 	// EventType Event type of the test event. Default: the recipient's first type.
 	EventType *string `json:"eventType,omitempty"`
@@ -3435,6 +3624,15 @@ type WatchStatusParams struct {
 	RecipientId *string `form:"recipientId,omitempty" json:"recipientId,omitempty"`
 }
 
+// GetTimeSeriesParams defines parameters for GetTimeSeries.
+type GetTimeSeriesParams struct {
+	// RecipientId Only this recipient. Empty: all recipients together, with those that were deleted since.
+	RecipientId *string `form:"recipientId,omitempty" json:"recipientId,omitempty"`
+
+	// Range How far back. Default: DAY.
+	Range *TimeSeriesRange `form:"range,omitempty" json:"range,omitempty"`
+}
+
 // CreateUserParams defines parameters for CreateUser.
 type CreateUserParams struct {
 	// First Create the user only if there are no users yet. Of several such calls at the same time one succeeds.
@@ -3517,7 +3715,7 @@ type DoctorRecipientJSONRequestBody DoctorRecipientJSONBody
 type PreviewRecipientByIdJSONRequestBody PreviewRecipientByIdJSONBody
 
 // ProbeRecipientJSONRequestBody defines body for ProbeRecipient for application/json ContentType.
-type ProbeRecipientJSONRequestBody = ProbeRecipientJSONBody
+type ProbeRecipientJSONRequestBody ProbeRecipientJSONBody
 
 // PurgeRecipientJSONRequestBody defines body for PurgeRecipient for application/json ContentType.
 type PurgeRecipientJSONRequestBody PurgeRecipientJSONBody
@@ -4453,6 +4651,12 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/status:watch (the `WatchStatus` operationId).
 	WatchStatus(ctx context.Context, params *WatchStatusParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTimeSeries Gets what happened over the last hour, day or week, in intervals: deliveries, failures, latency and queue, of all recipients
+	// together or of one.
+	//
+	// Corresponds with GET /v1/timeseries (the `GetTimeSeries` operationId).
+	GetTimeSeries(ctx context.Context, params *GetTimeSeriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListTokens Lists API tokens, without their secrets.
 	//
@@ -6114,6 +6318,22 @@ func (c *Client) GetStatus(ctx context.Context, params *GetStatusParams, reqEdit
 // Corresponds with GET /v1/status:watch (the `WatchStatus` operationId).
 func (c *Client) WatchStatus(ctx context.Context, params *WatchStatusParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewWatchStatusRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTimeSeries Gets what happened over the last hour, day or week, in intervals: deliveries, failures, latency and queue, of all recipients
+// together or of one.
+//
+// Corresponds with GET /v1/timeseries (the `GetTimeSeries` operationId).
+func (c *Client) GetTimeSeries(ctx context.Context, params *GetTimeSeriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTimeSeriesRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -10091,6 +10311,72 @@ func NewWatchStatusRequest(server string, params *WatchStatusParams) (*http.Requ
 	return req, nil
 }
 
+// NewGetTimeSeriesRequest constructs an http.Request for the GetTimeSeries method
+func NewGetTimeSeriesRequest(server string, params *GetTimeSeriesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/timeseries")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.RecipientId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "recipientId", *params.RecipientId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Range != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "range", *params.Range, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListTokensRequest constructs an http.Request for the ListTokens method
 func NewListTokensRequest(server string) (*http.Request, error) {
 	var err error
@@ -11211,6 +11497,14 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/status:watch (the `WatchStatus` operationId).
 	WatchStatusWithResponse(ctx context.Context, params *WatchStatusParams, reqEditors ...RequestEditorFn) (*WatchStatusAnswer, error)
+
+	// GetTimeSeriesWithResponse Gets what happened over the last hour, day or week, in intervals: deliveries, failures, latency and queue, of all recipients
+	// together or of one.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/timeseries (the `GetTimeSeries` operationId).
+	GetTimeSeriesWithResponse(ctx context.Context, params *GetTimeSeriesParams, reqEditors ...RequestEditorFn) (*GetTimeSeriesAnswer, error)
 
 	// ListTokensWithResponse Lists API tokens, without their secrets.
 	//
@@ -14231,6 +14525,54 @@ func (r WatchStatusAnswer) ContentType() string {
 	return ""
 }
 
+type GetTimeSeriesAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TimeSeries
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTimeSeriesAnswer) GetJSON200() *TimeSeries {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r GetTimeSeriesAnswer) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTimeSeriesAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTimeSeriesAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTimeSeriesAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTimeSeriesAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListTokensAnswer struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -15852,6 +16194,20 @@ func (c *ClientWithResponses) WatchStatusWithResponse(ctx context.Context, param
 		return nil, err
 	}
 	return ParseWatchStatusAnswer(rsp)
+}
+
+// GetTimeSeriesWithResponse Gets what happened over the last hour, day or week, in intervals: deliveries, failures, latency and queue, of all recipients
+// together or of one.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/timeseries (the `GetTimeSeries` operationId).
+func (c *ClientWithResponses) GetTimeSeriesWithResponse(ctx context.Context, params *GetTimeSeriesParams, reqEditors ...RequestEditorFn) (*GetTimeSeriesAnswer, error) {
+	rsp, err := c.GetTimeSeries(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTimeSeriesAnswer(rsp)
 }
 
 // ListTokensWithResponse Lists API tokens, without their secrets.
@@ -17990,6 +18346,39 @@ func ParseWatchStatusAnswer(rsp *http.Response) (*WatchStatusAnswer, error) {
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetTimeSeriesAnswer parses an HTTP response from a GetTimeSeriesWithResponse call
+func ParseGetTimeSeriesAnswer(rsp *http.Response) (*GetTimeSeriesAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTimeSeriesAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TimeSeries
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Error
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {

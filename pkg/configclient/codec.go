@@ -12,6 +12,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/recipient/credential"
+	"github.com/outbound-events/outbound/pkg/recipient/maintenance"
 	"github.com/outbound-events/outbound/pkg/secret"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -35,6 +36,11 @@ func DecodeRecipient(s *outboundv1.StoredRecipient, sealer *secret.Sealer) (*rec
 	if t := s.GetBacklogTime(); t != nil {
 		r.BacklogTime = t.AsTime()
 	}
+	windows, err := DecodeMaintenance(p.GetMaintenanceWindows())
+	if err != nil {
+		return nil, fmt.Errorf("decode recipient %s: %w", p.GetId(), err)
+	}
+	r.Maintenance = maintenance.New(windows)
 	for _, w := range s.GetDisabledWindows() {
 		win := recipient.Window{Start: w.GetStartTime().AsTime()}
 		if w.GetEndTime() != nil {

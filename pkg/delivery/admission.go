@@ -12,8 +12,11 @@ import (
 const maxDelay = time.Minute
 
 // slot waits for the recipient's turn and for a slot of the process. The caller of a nil answer frees the slot.
-func (e *Engine) slot(w *recipientWorker, r *recipient.Recipient) *Verdict {
-	if v := e.turn(w, r); v != nil {
+func (e *Engine) slot(w *recipientWorker, t *task) *Verdict {
+	if v := e.turn(w, t.d.Recipient); v != nil {
+		return v
+	}
+	if v := w.drain(t); v != nil {
 		return v
 	}
 	switch {
@@ -32,9 +35,14 @@ func (e *Engine) turn(w *recipientWorker, r *recipient.Recipient) *Verdict {
 	if e.o.Turn == nil || r.RateLimit.Limit <= 0 {
 		return nil
 	}
+	return w.awaitTurn(func() time.Duration { return e.o.Turn(w.send, r) })
+}
+
+// awaitTurn asks for a turn until it is given.
+func (w *recipientWorker) awaitTurn(ask func() time.Duration) *Verdict {
 	begin := time.Now()
 	for {
-		wait := e.o.Turn(w.send, r)
+		wait := ask()
 		if wait <= 0 {
 			return nil
 		}

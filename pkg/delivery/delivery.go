@@ -51,7 +51,7 @@ func Key(recipientID, eventKey, replayID string) string {
 
 // Expire is when the retry duration ends, or the later end that somebody set by hand.
 func (d *Delivery) Expire() time.Time {
-	end := d.Accepted.Add(d.Recipient.Retry.Duration)
+	end := d.Recipient.Expire(d.Accepted)
 	if d.Extended.After(end) {
 		return d.Extended
 	}

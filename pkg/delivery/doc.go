@@ -8,6 +8,7 @@
 //   - pipeline.go: the steps, and how a message leaves; admission.go: rate limit and slots; resume.go: what the log knows
 //   - policy.go, filter.go: what a recipient selects, and when a delivery ends; all pure
 //   - breaker.go, sweep.go: recipients that fail all the time, and how their queue is looked through
+//   - maintenance.go: planned times in which nothing is sent, and the rate after them
 //   - hold.go: messages that wait until the recipients that are known are as recent as their event
 //   - settle.go, record.go: record first, settle after; a record is stored only after the one it follows
 //   - queue.go: what the engine needs of others: Queue, Puller, Settler, Log, Directory, Observer, Sender

@@ -40,6 +40,8 @@ type EngineOptions struct {
 	// Turn, if set, is asked before each attempt to a recipient with a rate limit: it takes a turn and answers 0, or takes none
 	// and answers how long to wait before asking again.
 	Turn func(ctx context.Context, r *recipient.Recipient) time.Duration
+	// Drain, if set, is asked the same before each attempt of what a maintenance window held, with a rate per second.
+	Drain func(ctx context.Context, r *recipient.Recipient, rate int) time.Duration
 	// Pauses, if set, keeps the pauses that recipients ask for. Unset: this process keeps to them alone, while it runs.
 	Pauses pushback.Store
 	// Storable, if set, says why no record can be stored now: then nothing is pulled and nothing is sent, for each attempt without a record

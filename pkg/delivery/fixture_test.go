@@ -51,6 +51,9 @@ type fixture struct {
 	// slots are the engine's, if not 64; turn stands for the rate limit, if set.
 	slots int
 	turn  func(context.Context, *recipient.Recipient) time.Duration
+	// drain stands for the rate after a maintenance window, now for the clock, if set.
+	drain func(context.Context, *recipient.Recipient, int) time.Duration
+	now   func() time.Time
 
 	mu   sync.Mutex
 	sent map[string][]string // recipient → event ids in the order of their attempts
@@ -172,7 +175,7 @@ func (w *fixture) run() {
 	}
 	o := delivery.EngineOptions{
 		Channel: recipient.HTTP, Sender: w, Recipients: w.dir, Queue: queue.New(w.conn), Log: log, Observer: w, Since: w.conn.Since,
-		Slots: 64, Window: w.window, Matches: w.matches, Turn: w.turn, Pauses: w.pauses,
+		Slots: 64, Window: w.window, Matches: w.matches, Turn: w.turn, Pauses: w.pauses, Drain: w.drain, Now: w.now,
 	}
 	if w.queue != nil {
 		o.Queue = w.queue

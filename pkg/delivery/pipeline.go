@@ -21,6 +21,7 @@ func (e *Engine) pipeline() []step {
 		e.resume, // what the log knows of the delivery
 		e.match,  // what the recipient selects
 		e.filter, // and its filter
+		maintain, // its maintenance windows
 		e.expire, // its time, while the breaker is open or the recipient paused
 		e.admit,  // breaker, pause, rate limit, slots
 		e.send,   // one attempt, judged and bound by the retry duration
@@ -97,6 +98,7 @@ func (e *Engine) settle(w *recipientWorker, t *task, end leaving) {
 	case known:
 		w.settle(t.Message, t.Settler.Ack)
 	case dropped:
+		w.window.ended.Store(true)
 		t.d.Attempt = t.made
 		e.report(w, t, v)
 		e.record(w, t, end.result)
@@ -196,17 +198,22 @@ func (e *Engine) admit(w *recipientWorker, t *task) *leaving {
 	}
 	t.pass = p
 	t.decide()
-	if v := e.slot(w, t.d.Recipient); v != nil {
+	if v := e.slot(w, t); v != nil {
 		w.breaker.releaseProbe(p)
 		return leave(v)
 	}
-	// A pause may have begun while it waited.
+	// A pause, or a maintenance window, may have begun while it waited.
 	if rest := w.breaker.gate.Rest(time.Now()); rest > 0 && p != passAsked {
 		e.slots.Release(w.share)
 		w.breaker.releaseProbe(p)
 		return w.breaker.putBack(rest)
 	}
-	return nil
+	held := maintain(w, t)
+	if held != nil {
+		e.slots.Release(w.share)
+		w.breaker.releaseProbe(p)
+	}
+	return held
 }
 
 // attempt has the sender make one attempt, which ends with the message's lease, or keeps renewing it.

@@ -230,15 +230,45 @@ func (b *breaker) want(sequences []uint64, now time.Time) (open bool) {
 	if b.cause == 0 && b.gate.Rest(now) == 0 {
 		return false
 	}
-	if len(b.sweep.wanted) == 0 {
-		b.sweep.passed = 0
-	}
-	b.sweep.looking, b.sweep.looked = false, 0
-	for _, seq := range sequences {
-		b.sweep.wanted[seq] = struct{}{}
-	}
+	b.sweep.demand(sequences)
 	b.signal()
 	return true
+}
+
+// demand has messages looked for in any case.
+func (b *breaker) demand(sequences []uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sweep.demand(sequences)
+	b.signal()
+}
+
+func (s *sweep) demand(sequences []uint64) {
+	if len(s.wanted) == 0 {
+		s.passed = 0
+	}
+	s.looking, s.looked = false, 0
+	for _, seq := range sequences {
+		s.wanted[seq] = struct{}{}
+	}
+}
+
+// look reports whether messages are to be looked for, and begins to.
+func (b *breaker) look() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sweep.looking = len(b.sweep.wanted) > 0
+	return b.sweep.looking
+}
+
+// pass notes that a message was met that is not attempted.
+func (b *breaker) pass(c candidate) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.sweep.wanted, c.sequence)
+	if !c.handed {
+		b.sweep.passed++
+	}
 }
 
 // wants reports whether a message is looked for.

@@ -13,8 +13,9 @@ import (
 type task struct {
 	Message
 	d *Delivery
-	// made is how many attempts are recorded.
-	made int
+	// made is how many attempts are recorded, attempted when the last one was; zero: none is known.
+	made      int
+	attempted time.Time
 	// looked says that the log was asked; newest is then where the delivery's newest record stands in HISTORY, 0: it has none.
 	looked bool
 	newest uint64
@@ -50,6 +51,9 @@ func (t *task) resumed(rec Record) {
 	d := t.d
 	t.made, t.sendNow = rec.Attempt, rec.Reason == reasons.SendNow
 	d.Attempt, d.Progress = rec.Attempt+1, rec.Progress
+	if rec.LastAttempt != nil {
+		t.attempted = *rec.LastAttempt
+	}
 	if rec.FirstAttempt != nil {
 		d.FirstAttempt = *rec.FirstAttempt
 	}

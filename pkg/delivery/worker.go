@@ -36,6 +36,7 @@ type recipientWorker struct {
 	jobs       chan *task
 	breaker    *breaker
 	revision   uint64 // of the recipient, as reconcile saw it last
+	window     window
 	// late are the records on their way.
 	late sync.WaitGroup
 
@@ -179,9 +180,15 @@ func (w *recipientWorker) pull(p Puller, workers *sync.WaitGroup) error {
 	return err
 }
 
-// enter says how many messages may be taken now, by the breaker, and by the rate of a recipient that was paused.
+// enter says how many messages may be taken now, by the maintenance windows, the breaker, and the rate of a recipient that was paused.
 func (w *recipientWorker) enter(width int) (may int, wait time.Duration, open bool) {
 	now := time.Now()
+	if r, ok := w.e.o.Recipients.Recipient(w.id); ok {
+		if rest := w.held(r); rest > 0 {
+			return w.enterHeld(r, width), min(rest, heldTick), true
+		}
+	}
+	w.leaveHeld()
 	if may, wait, open = w.breaker.enter(width, w.interval(), now); may > 0 && !open {
 		may, wait = w.breaker.gate.Take(may, now)
 	}
@@ -216,9 +223,12 @@ func (w *recipientWorker) hasten() {
 	}
 }
 
-// want has messages looked for and attempted though the recipient fails all the time.
+// want has messages looked for though the recipient fails all the time or is in maintenance, and attempted if somebody asked for that.
 func (w *recipientWorker) want(sequences []uint64) {
-	if w.breaker.want(sequences, time.Now()) {
+	if r, ok := w.e.o.Recipients.Recipient(w.id); ok && w.held(r) > 0 {
+		w.breaker.demand(sequences)
+		w.redeliver(sequences)
+	} else if w.breaker.want(sequences, time.Now()) {
 		w.redeliver(sequences)
 	}
 }

@@ -83,6 +83,9 @@ func (m *Monitor) due(now time.Time) dueAlerts {
 		if r.Channel() != m.o.Channel || aside(r) || e.Revision == 0 {
 			continue
 		}
+		if _, held := r.InMaintenance(now); held {
+			continue // nobody is told before the window closes
+		}
 		mb := member{r: r, e: e, contact: m.contact(r)}
 		if e.Status.Health == Failing && (e.Status.Alerts > 0 || e.Status.Claim != nil) {
 			a.ill[cause(mb, KindRecovered)] = true
@@ -207,7 +210,7 @@ func (m *Monitor) about(ctx context.Context, mb member) About {
 	}
 	a.Waiting = b.Waiting
 	if !b.Oldest.IsZero() {
-		a.DropAt = b.Oldest.Add(mb.r.Retry.Duration)
+		a.DropAt = mb.r.Expire(b.Oldest)
 	}
 	return a
 }

@@ -4,6 +4,8 @@ package recipient
 import (
 	"net/url"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/recipient/maintenance"
 )
 
 // Defaults and bounds of the fields people set. The proto documents the same figures.
@@ -83,6 +85,8 @@ type Recipient struct {
 	Appliances []string
 	// DisabledWindows are the times in which it was disabled with Skip, oldest first.
 	DisabledWindows []Window
+	// Maintenance are its planned maintenance windows; nil: none.
+	Maintenance *maintenance.Schedule
 	// StartSequence is the first sequence of EVENTS that is its own.
 	StartSequence uint64
 	// Revision counts its changes, from 1.

@@ -64,6 +64,13 @@ func PreviewHTTP(r *recipient.Recipient, e *event.Event, o PreviewOptions) (HTTP
 	if err != nil {
 		return HTTPPreview{}, err
 	}
+	if w.template != nil {
+		hidden := make(map[string]string, len(target.Headers))
+		for name := range target.Headers {
+			hidden[name] = Redacted
+		}
+		w.template = w.template.With(hidden)
+	}
 	d := &delivery.Delivery{Recipient: r, Event: e, Test: o.Test}
 	header, body, err := w.Request(d, Sending{At: o.At, TraceParent: MadeAtSending, Custom: o.Custom})
 	if err != nil {

@@ -149,7 +149,7 @@ func (w *HTTPWriter) setTemplate(h *recipient.HTTPTarget) error {
 	if !ValidHeaderValue(h.BodyContentType) {
 		return fmt.Errorf("the content type of the body has control characters: remove them and save the recipient again")
 	}
-	w.template = compiled
+	w.template = compiled.With(h.Headers)
 	w.fixed.Set(headerContentType, h.BodyContentType)
 	return nil
 }

@@ -28,6 +28,7 @@ const (
 // BodyTemplate is a compiled template of a body. It may be used by many goroutines.
 type BodyTemplate struct {
 	compiled *template.Template
+	headers  map[string]string
 }
 
 // BodyData is what a template sees: texts alone, so that there is nothing in it to call.
@@ -82,7 +83,7 @@ func NewBodyTemplate(text string) (*BodyTemplate, error) {
 
 // Render writes the body of an event. Custom is as in JSON. The same event gives the same bytes.
 func (b *BodyTemplate) Render(e *event.Event, custom []string) ([]byte, error) {
-	r := &rendering{left: maxWork}
+	r := &rendering{left: maxWork, headers: b.headers}
 	t, err := b.compiled.Clone()
 	if err != nil {
 		return nil, fmt.Errorf("prepare the template: %w", err)

@@ -21,6 +21,8 @@ var (
 type rendering struct {
 	out  bytes.Buffer
 	left int
+	// headers are the custom headers of the recipient.
+	headers map[string]string
 }
 
 // Write takes output, up to MaxTemplated.
@@ -34,6 +36,7 @@ func (r *rendering) Write(p []byte) (int, error) {
 func (r *rendering) functions() template.FuncMap {
 	return template.FuncMap{
 		"json": r.json, "urlquery": r.urlquery, "upper": r.upper, "lower": r.lower, "default": r.fallback, "date": r.date, "step": r.step,
+		"cut": r.cut, "header": r.header, "jsontext": r.jsontext, "lines": r.lines, "replace": r.replace,
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 // BodyFunctions are the names that a template may call: ours, then those of Go that compare and look up.
 func BodyFunctions() []string {
-	return append([]string{"date", "default", "json", "lower", "upper", "urlquery"},
+	return append([]string{"cut", "date", "default", "header", "json", "jsontext", "lines", "lower", "replace", "upper", "urlquery"},
 		"and", "eq", "ge", "gt", "index", "le", "len", "lt", "ne", "not", "or")
 }
 

@@ -75,7 +75,7 @@ func TestRefusedTemplates(t *testing.T) {
 		`{{`:                                  "body:1: ",
 		"a\n{{.Event.Type":                    "body:2: unclosed action",
 		`{{nothing .Event}}`:                  `function "nothing" not defined`,
-		`{{printf "%09999999d" 1}}`:           "body:1:2: the function printf is not supported: use date, default, json",
+		`{{printf "%09999999d" 1}}`:           "body:1:2: the function printf is not supported: use cut, date, default, header, json",
 		`{{print 1}}`:                         "print is not supported",
 		`{{call .Event}}`:                     "call is not supported",
 		`{{if true}}{{html "x"}}{{end}}`:      "html is not supported",

@@ -28,6 +28,7 @@ func grants() map[string][]string {
 		v1.EventService_GetEvent_FullMethodName:            {pki.ServiceShared},
 		v1.StatusService_GetStatus_FullMethodName:          {pki.ServiceShared},
 		v1.StatusService_WatchStatus_FullMethodName:        {pki.ServiceShared},
+		v1.StatusService_GetTimeSeries_FullMethodName:      {pki.ServiceShared},
 
 		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      {pki.ServiceShared},
 		"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": {pki.ServiceShared},

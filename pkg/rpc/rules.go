@@ -123,8 +123,9 @@ func roles() map[string]Rule {
 		v1.DeliveryService_GetReplay_FullMethodName:        view,
 		v1.DeliveryService_CancelReplay_FullMethodName:     operate,
 
-		v1.StatusService_GetStatus_FullMethodName:   read,
-		v1.StatusService_WatchStatus_FullMethodName: read,
+		v1.StatusService_GetStatus_FullMethodName:     read,
+		v1.StatusService_WatchStatus_FullMethodName:   read,
+		v1.StatusService_GetTimeSeries_FullMethodName: read,
 
 		"/grpc.health.v1.Health/Check": open,
 		"/grpc.health.v1.Health/Watch": open,

@@ -100,8 +100,9 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 	env.ConnectionFlags(root)
 	root.AddCommand(more...)
 	for _, c := range []*cobra.Command{
-		recipients.Command(env), declare.ApplyCommand(env), declare.ExportCommand(env), events.Command(env), deliveries.Command(env),
-		status(env), appliances(env), simulate.Command(env), settings(env), customFields(env), eventTypes(env), macros(env),
+		recipients.Command(env), recipients.PresetsCommand(env), declare.ApplyCommand(env), declare.ExportCommand(env),
+		events.Command(env), deliveries.Command(env), status(env), stats(env), appliances(env), simulate.Command(env), settings(env),
+		customFields(env), eventTypes(env), macros(env),
 		revisions.Command(env), deliveries.ReplaysCommand(env), access.UsersCommand(env), access.TokensCommand(env), access.WhoamiCommand(env),
 		backups.BackupCommand(env), audits.Command(env), keys.Command(env), listen.Command(env), contexts.Command(env),
 	} {

@@ -187,6 +187,8 @@ func TestWhatIsPrinted(t *testing.T) {
 		"deliveries.yaml":  "deliveries list -o yaml",
 		"events.txt":       "events list",
 		"status.txt":       "status",
+		"stats.txt":        "stats --recipient crm --range 1h",
+		"stats.json":       "stats --recipient crm --range 1h -o json",
 		"filter.txt":       "recipients test-filter true",
 		"smtp.txt":         "settings smtp get",
 		"smtp-test.txt":    "settings smtp test --to a@example.com",

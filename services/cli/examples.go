@@ -37,6 +37,7 @@ func examples() map[string]string {
 		"settings email set":   "outbound settings email set --retry-duration 48h --time-zone Europe/London",
 		"settings smtp get":    "outbound settings smtp get -o json",
 		"settings smtp set":    "outbound settings smtp set --host mail.example.com --encryption starttls --from-address outbound@example.com",
+		"stats":                "outbound stats\noutbound stats --recipient ticket-system --range 7d -o json",
 		"status":               "outbound status\noutbound status --watch\noutbound status --recipient ticket-system -o json",
 	}
 }

@@ -16,9 +16,9 @@ func groups() []struct {
 		commands  []string
 	}{
 		{"start", "Start and try:", []string{"run", "listen", "simulate"}},
-		{"see", "See what happens:", []string{"status", "events", "deliveries", "replays", "audit"}},
-		{"configure", "Configure:", []string{"recipients", "appliances", "settings", "event-types", "custom-fields", "macros", "apply", "export",
-			"revisions"}},
+		{"see", "See what happens:", []string{"status", "stats", "events", "deliveries", "replays", "audit"}},
+		{"configure", "Configure:", []string{"recipients", "presets", "appliances", "settings", "event-types", "custom-fields", "macros", "apply",
+			"export", "revisions"}},
 		{"access", "Access:", []string{"context", "whoami", "users", "tokens", "certificates"}},
 		{"operate", "Operate:", []string{"backup", "restore", "repair"}},
 	}

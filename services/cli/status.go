@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/outbound-events/outbound/pkg/recipient/maintenance"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/cli/internal/client"
 	"github.com/outbound-events/outbound/services/cli/internal/command"
@@ -122,6 +123,10 @@ func showStatus(env *command.Env, s *outboundv1.Status) error {
 func showPaused(env *command.Env, all []*outboundv1.RecipientStatus) {
 	for _, r := range all {
 		switch {
+		case r.GetMaintenanceUntilTime() != nil:
+			env.Say("%s: %s", r.GetRecipientId(), inMaintenance(r, time.Now()))
+		case r.GetDrainRate() > 0:
+			env.Say("%s: sends what maintenance held at %d per second, %d waiting", r.GetRecipientId(), r.GetDrainRate(), r.GetQueuedEvents())
 		case r.GetBreakerOpen():
 			env.Say("%s: %s", r.GetRecipientId(), breaker(r))
 		case r.GetHealth() == outboundv1.RecipientHealth_PAUSED && r.GetQueuedEvents() > 0:
@@ -130,6 +135,16 @@ func showPaused(env *command.Env, all []*outboundv1.RecipientStatus) {
 			env.Say("%s: disabled, %d skipped since %s", r.GetRecipientId(), r.GetSkippedEvents(), output.Clock(r.GetSkippedSinceTime()))
 		}
 	}
+}
+
+// inMaintenance says until when a maintenance window holds deliveries.
+func inMaintenance(r *outboundv1.RecipientStatus, now time.Time) string {
+	zone, err := maintenance.Zone(r.GetMaintenanceTimeZone())
+	if err != nil {
+		zone = time.UTC
+	}
+	return fmt.Sprintf("in maintenance until %s, %d waiting", maintenance.TimeIn(r.GetMaintenanceUntilTime().AsTime(), now, zone),
+		r.GetQueuedEvents())
 }
 
 // breaker says that a recipient is paused by its breaker. A server of an earlier version does not say since when.

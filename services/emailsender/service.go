@@ -199,7 +199,7 @@ func (s *Service) Run(ctx context.Context) error {
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
 		Channel: recipient.Email, Sender: s.send, Recipients: s.deps.Config, Queue: queue.New(s.deps.Bus), Log: history,
 		Observer: observer, Since: s.deps.Bus.Since, Now: s.deps.Bus.Now, Slots: s.o.Connections, Window: s.o.Window,
-		Grace: s.o.Grace, Silent: s.deps.Bus.Silent(), Matches: s.filters.Matches, Freshness: s.deps.Config,
+		Grace: s.o.Grace, Silent: s.deps.Bus.Silent(), Drain: s.drain, Matches: s.filters.Matches, Freshness: s.deps.Config,
 		Storable: s.deps.Bus.Storable, TouchEvery: s.touchEvery, Logger: s.deps.Logger,
 	})
 	if err != nil {
@@ -209,6 +209,11 @@ func (s *Service) Run(ctx context.Context) error {
 		return fmt.Errorf("run the email sender's engine: %w", err)
 	}
 	return nil
+}
+
+// drain takes a turn of the rate at which what a maintenance window held is sent, or says how long to wait.
+func (s *Service) drain(ctx context.Context, r *recipient.Recipient, rate int) time.Duration {
+	return s.deps.Limiter.Take(ctx, "drain/email/"+r.ID, throttle.Limit{Turns: rate, Period: time.Second})
 }
 
 // forget drops the filters of recipients that are gone.

@@ -9,6 +9,7 @@
 //	replay       many deliveries or past events again, in the background
 //	changes      single deliveries: retry, send now, extend, cancel
 //	status       recipients, streams, processes, appliances, the SMTP relay; the notices on them
+//	timeseries   deliveries, failures, latency and queues of the last hour, day and week
 //	adminalerts  mails to the admin contacts: daily report, silent appliances, a stream that fills
 //	carry        keeps the state of open deliveries in the log, which drops its oldest records
 //	index        the newest records in memory, by what they can be searched by

@@ -69,7 +69,7 @@ func (d *deliveriesServer) SendNow(ctx context.Context, req *outboundv1.SendNowR
 func (d *deliveriesServer) ProbeRecipient(
 	ctx context.Context, req *outboundv1.ProbeRecipientRequest,
 ) (*outboundv1.ProbeRecipientResponse, error) {
-	return d.probe.Recipient(ctx, req.GetId())
+	return d.probe.Recipient(ctx, req)
 }
 
 // ExtendDeliveries gives deliveries longer to be tried.

@@ -29,6 +29,7 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/replay"
 	"github.com/outbound-events/outbound/services/history/internal/search"
 	"github.com/outbound-events/outbound/services/history/internal/status"
+	"github.com/outbound-events/outbound/services/history/internal/timeseries"
 	"github.com/outbound-events/outbound/services/history/internal/waits"
 )
 
@@ -94,9 +95,10 @@ type Deps struct {
 type Service struct {
 	o Options
 	Deps
-	// activity and index are derived from the log as it grows.
+	// activity, index and counter are derived from the log as it grows.
 	activity *status.Activity
 	index    *index.Index
+	counter  *timeseries.Counter
 
 	status  *status.Reporter
 	search  *search.Searcher
@@ -104,6 +106,7 @@ type Service struct {
 	replays *replay.Replayer
 	changes *changes.Changer
 	waits   *waits.Explainer
+	series  *timeseries.Reader
 }
 
 // New makes the service.
@@ -124,7 +127,7 @@ func New(o Options, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create the history service: %w", err)
 	}
-	s := &Service{o: o, Deps: deps, activity: status.NewActivity(), index: index.New(o.IndexRecords)}
+	s := &Service{o: o, Deps: deps, activity: status.NewActivity(), index: index.New(o.IndexRecords), counter: timeseries.NewCounter()}
 	s.wire(filters)
 	return s, nil
 }
@@ -150,6 +153,8 @@ func (s *Service) wire(filters *filter.Cache) {
 		Bus: s.Bus, Log: s.Log, Publisher: s.Publisher, Config: s.Config, Filters: filters, MaxScan: s.o.MaxScan,
 		Logger: s.Logger,
 	})
+	seen := timeseries.NewQueues(timeseries.Deps{Bus: s.Bus, Config: s.Config, Queues: queued, Logger: s.Logger})
+	s.series = &timeseries.Reader{Counter: s.counter, Queues: seen}
 	s.waits = waits.New(s.Bus, s.Config)
 	s.changes = changes.New(changes.Deps{Bus: s.Bus, Log: s.Log, Publisher: s.Publisher, Config: s.Config, Events: events})
 }
@@ -169,7 +174,9 @@ func (s *Service) Deliveries() outboundv1.DeliveryServiceServer {
 }
 
 // Status answers StatusService.
-func (s *Service) Status() outboundv1.StatusServiceServer { return &statusServer{status: s.status} }
+func (s *Service) Status() outboundv1.StatusServiceServer {
+	return &statusServer{status: s.status, series: s.series}
+}
 
 // Events answers EventService, but for PublishEvent, which is the ingest service's.
 func (s *Service) Events() outboundv1.EventServiceServer {
@@ -188,6 +195,7 @@ func (s *Service) Run(ctx context.Context) error {
 	background.Go(func() { carrier.Run(ctx) })
 	background.Go(func() { s.follow(ctx, carrier.Stored) })
 	background.Go(func() { s.status.Run(ctx) })
+	background.Go(func() { s.series.Run(ctx) })
 	adminalerts.New(adminalerts.Deps{Bus: s.Bus, Config: s.Config, Status: s.status, Tick: s.o.AlertTick, Logger: s.Logger}).Run(ctx)
 	return nil
 }
@@ -200,9 +208,11 @@ func (s *Service) follow(ctx context.Context, stored func(sequence uint64)) {
 		Notify: func(g deliverylog.RecordHeader) {
 			s.index.Add(g)
 			s.activity.Count(g)
+			s.counter.Count(g)
 			stored(g.Sequence)
 		},
 		CaughtUp: func() {
+			s.counter.CaughtUp()
 			if s.activity.CaughtUp() {
 				s.Logger.Info("delivery log read", logkey.Records, s.index.Len(), logkey.Duration,
 					time.Since(began).Round(time.Millisecond).String())
@@ -211,6 +221,7 @@ func (s *Service) follow(ctx context.Context, stored func(sequence uint64)) {
 		Again: func() {
 			s.index.Reset()
 			s.activity.Reset()
+			s.counter.Reset()
 		},
 	})
 }

@@ -174,7 +174,7 @@ func (s *Service) Run(ctx context.Context) error {
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
 		Channel: recipient.HTTP, Sender: s.send, Recipients: s.deps.Config, Queue: queue.New(s.deps.Bus), Log: history,
 		Observer: observer, Since: s.deps.Bus.Since, Now: s.deps.Bus.Now, Slots: s.o.Slots, Window: s.o.Window,
-		Grace: s.o.Grace, Silent: s.deps.Bus.Silent(), Turn: s.turn, Matches: s.filters.Matches, Freshness: s.deps.Config,
+		Grace: s.o.Grace, Silent: s.deps.Bus.Silent(), Drain: s.drain, Turn: s.turn, Matches: s.filters.Matches, Freshness: s.deps.Config,
 		Storable: s.deps.Bus.Storable, Pauses: control.NewPauses(s.deps.Bus), Logger: s.deps.Logger,
 	})
 	if err != nil {
@@ -189,6 +189,11 @@ func (s *Service) Run(ctx context.Context) error {
 // turn takes a turn of a recipient's rate limit, or says how long to wait.
 func (s *Service) turn(ctx context.Context, r *recipient.Recipient) time.Duration {
 	return s.deps.Limiter.Take(ctx, "http/"+r.ID, throttle.Limit{Turns: r.RateLimit.Limit, Period: r.RateLimit.Period})
+}
+
+// drain takes a turn of the rate at which what a maintenance window held is sent, or says how long to wait.
+func (s *Service) drain(ctx context.Context, r *recipient.Recipient, rate int) time.Duration {
+	return s.deps.Limiter.Take(ctx, "drain/http/"+r.ID, throttle.Limit{Turns: rate, Period: time.Second})
 }
 
 // forget closes the connections of recipients that are gone, and forgets their filters.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -29,6 +30,8 @@ type picture struct {
 	scheme     browser.Scheme
 	// before is done on the page first.
 	before func(*browser.Page)
+	// tall is its height in pixels, if that is not a window's.
+	tall int
 }
 
 func pictures() []picture {
@@ -38,18 +41,20 @@ func pictures() []picture {
 	preview := func(p *browser.Page) { p.See("#preview-result", "match") }
 	const wide, narrow, light, dark = 1280, browser.Narrow, browser.Light, browser.Dark
 	return []picture{
-		{"recipients", "/", wide, light, nil}, {"recipients-dark", "/", wide, dark, nil}, {"recipients-narrow", "/", narrow, light, nil},
-		{"http-recipient", "/recipients/ticket-desk", wide, light, preview},
-		{"email-recipient", "/recipients/service-desk", wide, light, preview},
-		{"deliveries", "/deliveries", wide, light, nil}, {"deliveries-narrow", "/deliveries", narrow, dark, nil},
-		{"delivery", "/deliveries", wide, light, drawer}, {"events", "/events", wide, light, nil},
-		{"event", "/events/support-1~e-6", wide, light, nil}, {"rejected", "/rejected", wide, light, nil},
-		{"replays", "/replays", wide, light, nil},
-		{"relay", "/settings/relay", wide, light, nil}, {"fields", "/settings/fields", wide, light, nil},
-		{"types", "/settings/types", wide, light, nil},
-		{"appliances", "/settings/appliances", wide, light, nil}, {"users", "/settings/users", wide, light, nil},
-		{"tokens", "/settings/tokens", wide, light, nil},
-		{"changes", "/settings/changes", wide, light, nil}, {"health", "/health", wide, light, nil}, {"health-dark", "/health", wide, dark, nil},
+		{"recipients", "/?range=1h", wide, light, nil, 0}, {"recipients-dark", "/?range=1h", wide, dark, nil, 0},
+		{"recipients-narrow", "/", narrow, light, nil, 0}, {"plots-narrow", "/recipients/crm?range=1h", narrow, dark, nil, 0},
+		{"http-recipient", "/recipients/ticket-desk", wide, light, preview, 1500},
+		{"email-recipient", "/recipients/service-desk", wide, light, preview, 1500},
+		{"deliveries", "/deliveries", wide, light, nil, 0}, {"deliveries-narrow", "/deliveries", narrow, dark, nil, 0},
+		{"delivery", "/deliveries", wide, light, drawer, 0}, {"events", "/events", wide, light, nil, 0},
+		{"event", "/events/support-1~e-6", wide, light, nil, 0}, {"rejected", "/rejected", wide, light, nil, 0},
+		{"replays", "/replays", wide, light, nil, 0},
+		{"relay", "/settings/relay", wide, light, nil, 0}, {"fields", "/settings/fields", wide, light, nil, 0},
+		{"types", "/settings/types", wide, light, nil, 0},
+		{"appliances", "/settings/appliances", wide, light, nil, 0}, {"users", "/settings/users", wide, light, nil, 0},
+		{"tokens", "/settings/tokens", wide, light, nil, 0},
+		{"changes", "/settings/changes", wide, light, nil, 0}, {"health", "/health?range=1h", wide, light, nil, 0},
+		{"health-dark", "/health?range=1h", wide, dark, nil, 0},
 	}
 }
 
@@ -82,7 +87,7 @@ func (s *shots) take() {
 		if p.before != nil {
 			p.before(page)
 		}
-		s.keep(p.name, page)
+		s.keepTall(p.name, page, cmp.Or(p.tall, tallest))
 	}
 }
 
@@ -176,10 +181,12 @@ func (s *shots) trouble(c *harness.Client) {
 	})
 }
 
-// keep writes a picture.
-func (s *shots) keep(name string, page *browser.Page) {
+// keep writes a picture of a window's height.
+func (s *shots) keep(name string, page *browser.Page) { s.keepTall(name, page, tallest) }
+
+func (s *shots) keepTall(name string, page *browser.Page, tall int) {
 	file := filepath.Join(s.out, "console-"+name+".png")
-	shot := page.Stable().Picture(tallest)
+	shot := page.Stable().Picture(tall)
 	if len(shot) > mostBytes {
 		s.Errorf("%s has %d bytes: more than %d", file, len(shot), mostBytes)
 	}

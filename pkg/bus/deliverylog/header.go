@@ -39,6 +39,10 @@ type RecordHeader struct {
 	Tried bool
 	// Carried says that it is a copy of an earlier record. See delivery.Record.
 	Carried bool
+	// Latency is the time from the acceptance of the event, or of its replay, to the delivery, in whole milliseconds. It stands in the
+	// header of records in DELIVERED; LatencyKnown is false in others, and in those of older versions.
+	Latency      time.Duration
+	LatencyKnown bool
 }
 
 // headerRecord tells what of a record can be searched by beside its subject, so that it can be filed without being read: the channel,
@@ -48,6 +52,29 @@ const headerRecord = "Outbound-Record"
 // headerUntried marks the records of deliveries that ended without an attempt. Older versions have the state at the end of the message id
 // instead.
 const headerUntried = "Outbound-Untried"
+
+// headerLatency tells how many milliseconds after the acceptance of its event a delivery succeeded.
+const headerLatency = "Outbound-Latency"
+
+// setLatency tells the latency of a delivery in the header of its record.
+func setLatency(h nats.Header, rec delivery.Record) {
+	if rec.State != delivery.StateDelivered || rec.LastAttempt == nil || rec.Accepted.IsZero() {
+		return
+	}
+	took := rec.LastAttempt.Add(time.Duration(rec.TookMicros) * time.Microsecond).Sub(rec.Accepted)
+	h.Set(headerLatency, strconv.FormatInt(max(took.Milliseconds(), 0), 10))
+}
+
+func latencyOf(h nats.Header) (time.Duration, bool) {
+	ms, err := strconv.ParseInt(h.Get(headerLatency), 10, 64)
+	if err != nil || ms < 0 || ms > longestLatency.Milliseconds() {
+		return 0, false
+	}
+	return time.Duration(ms) * time.Millisecond, true
+}
+
+// longestLatency is far more than a delivery can take.
+const longestLatency = 10 * 365 * 24 * time.Hour
 
 func attemptHeader(rec delivery.Record) string {
 	return rec.Channel + "/" + string(reasonclass.Of(rec.Reason, rec.Status)) + "/" + string(rec.Reason)
@@ -97,6 +124,7 @@ func recordHeaderOf(subject string, header nats.Header) (g RecordHeader, ok bool
 	id := header.Get(names.HeaderMsgID)
 	_, err := strconv.Atoi(id[strings.LastIndex(id, ":")+1:])
 	g.Carried = header.Get(headerCarried) != ""
+	g.Latency, g.LatencyKnown = latencyOf(header)
 	g.Tried = err == nil && !g.Carried && header.Get(headerUntried) == ""
 	return g, true
 }

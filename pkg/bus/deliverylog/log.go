@@ -85,6 +85,7 @@ func attemptMessage(rec delivery.Record) (m *nats.Msg, newest string) {
 	}
 	m.Header.Set(names.HeaderMsgID, deliveryKey(rec)+":"+strconv.Itoa(attempt))
 	m.Header.Set(headerRecord, attemptHeader(rec))
+	setLatency(m.Header, rec)
 	return m, attemptSubject(rec, "*")
 }
 

@@ -57,9 +57,11 @@ const (
 	NoSlot    Reason = "no_slot"
 	RateLimit Reason = "rate_limit"
 	Breaker   Reason = "breaker_open"
-	Shutdown  Reason = "shutdown"
-	Unknown   Reason = "recipient_unknown"
-	NoRecord  Reason = "not_recorded"
+	// Maintenance is that a maintenance window of the recipient is open.
+	Maintenance Reason = "maintenance"
+	Shutdown    Reason = "shutdown"
+	Unknown     Reason = "recipient_unknown"
+	NoRecord    Reason = "not_recorded"
 	// ConfigBehind is that it is not known yet whether the recipient was changed before the event was accepted.
 	ConfigBehind Reason = "configuration_behind"
 	// Overdue is that this sender had the message for longer than the broker waits, so that another may have it.

@@ -114,6 +114,7 @@ func notAudited() []string {
 		v1.DeliveryService_TailDeliveries_FullMethodName, v1.DeliveryService_PreviewReplay_FullMethodName,
 		v1.DeliveryService_ListReplays_FullMethodName, v1.DeliveryService_GetReplay_FullMethodName,
 		v1.StatusService_GetStatus_FullMethodName, v1.StatusService_WatchStatus_FullMethodName,
+		v1.StatusService_GetTimeSeries_FullMethodName,
 		v1.AuditService_ListAuditEntries_FullMethodName, v1.KeyService_ListKeys_FullMethodName,
 		"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch", "/grpc.health.v1.Health/List",
 		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",

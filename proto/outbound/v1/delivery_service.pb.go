@@ -251,8 +251,9 @@ type Delivery struct {
 	RecipientRevision uint64 `protobuf:"varint,24,opt,name=recipient_revision,json=recipientRevision,proto3" json:"recipient_revision,omitempty"`
 	// Who requested it, for a replay, a test or an operator's change.
 	Actor string `protobuf:"bytes,25,opt,name=actor,proto3" json:"actor,omitempty"`
-	// Why a delivery that is not final waits, as one word: `breaker_open`, `paused` (disabled with HOLD), `retry_interval`,
-	// `due` (an attempt is due or under way) or `queue` (waits for its first attempt). Set in lists and details.
+	// Why a delivery that is not final waits, as one word: `breaker_open`, `paused` (disabled with HOLD), `maintenance` (a maintenance
+	// window is open), `retry_interval`, `due` (an attempt is due or under way) or `queue` (waits for its first attempt). Set in lists
+	// and details.
 	WaitReason string `protobuf:"bytes,90,opt,name=wait_reason,json=waitReason,proto3" json:"wait_reason,omitempty"`
 	// The same as a sentence.
 	WaitDetail    string `protobuf:"bytes,91,opt,name=wait_detail,json=waitDetail,proto3" json:"wait_detail,omitempty"`
@@ -1381,9 +1382,12 @@ func (x *SendNowRequest) GetDeliveries() []*RetryDeliveriesRequest_Target {
 type ProbeRecipientRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The recipient.
-	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Whether to make the attempt though the recipient is in a maintenance window. Only a delivery that is being retried is attempted then.
+	// Without it, the call fails in a window with FAILED_PRECONDITION.
+	DuringMaintenance bool `protobuf:"varint,60,opt,name=during_maintenance,json=duringMaintenance,proto3" json:"during_maintenance,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *ProbeRecipientRequest) Reset() {
@@ -1421,6 +1425,13 @@ func (x *ProbeRecipientRequest) GetId() string {
 		return x.Id
 	}
 	return ""
+}
+
+func (x *ProbeRecipientRequest) GetDuringMaintenance() bool {
+	if x != nil {
+		return x.DuringMaintenance
+	}
+	return false
 }
 
 // Response of ProbeRecipient.
@@ -2654,9 +2665,10 @@ const file_outbound_v1_delivery_service_proto_rawDesc = "" +
 	"\x0eSendNowRequest\x12W\n" +
 	"\n" +
 	"deliveries\x18\x01 \x03(\v2*.outbound.v1.RetryDeliveriesRequest.TargetB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\n" +
-	"deliveries\"2\n" +
+	"deliveries\"a\n" +
 	"\x15ProbeRecipientRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\"\x83\x01\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\x12-\n" +
+	"\x12during_maintenance\x18< \x01(\bR\x11duringMaintenance\"\x83\x01\n" +
 	"\x16ProbeRecipientResponse\x12!\n" +
 	"\fbreaker_open\x18\x01 \x01(\bR\vbreakerOpen\x12F\n" +
 	"\bdelivery\x18\x02 \x01(\v2*.outbound.v1.RetryDeliveriesRequest.TargetR\bdelivery\"\xb5\x01\n" +

@@ -80,6 +80,79 @@ func (Recipient_WhileDisabled_Policy) EnumDescriptor() ([]byte, []int) {
 	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{0, 0, 0}
 }
 
+// A day of the week.
+type MaintenanceWindow_Weekday_Day int32
+
+const (
+	// Not a day.
+	MaintenanceWindow_Weekday_DAY_UNSPECIFIED MaintenanceWindow_Weekday_Day = 0
+	// Monday.
+	MaintenanceWindow_Weekday_MONDAY MaintenanceWindow_Weekday_Day = 1
+	// Tuesday.
+	MaintenanceWindow_Weekday_TUESDAY MaintenanceWindow_Weekday_Day = 2
+	// Wednesday.
+	MaintenanceWindow_Weekday_WEDNESDAY MaintenanceWindow_Weekday_Day = 3
+	// Thursday.
+	MaintenanceWindow_Weekday_THURSDAY MaintenanceWindow_Weekday_Day = 4
+	// Friday.
+	MaintenanceWindow_Weekday_FRIDAY MaintenanceWindow_Weekday_Day = 5
+	// Saturday.
+	MaintenanceWindow_Weekday_SATURDAY MaintenanceWindow_Weekday_Day = 6
+	// Sunday.
+	MaintenanceWindow_Weekday_SUNDAY MaintenanceWindow_Weekday_Day = 7
+)
+
+// Enum value maps for MaintenanceWindow_Weekday_Day.
+var (
+	MaintenanceWindow_Weekday_Day_name = map[int32]string{
+		0: "DAY_UNSPECIFIED",
+		1: "MONDAY",
+		2: "TUESDAY",
+		3: "WEDNESDAY",
+		4: "THURSDAY",
+		5: "FRIDAY",
+		6: "SATURDAY",
+		7: "SUNDAY",
+	}
+	MaintenanceWindow_Weekday_Day_value = map[string]int32{
+		"DAY_UNSPECIFIED": 0,
+		"MONDAY":          1,
+		"TUESDAY":         2,
+		"WEDNESDAY":       3,
+		"THURSDAY":        4,
+		"FRIDAY":          5,
+		"SATURDAY":        6,
+		"SUNDAY":          7,
+	}
+)
+
+func (x MaintenanceWindow_Weekday_Day) Enum() *MaintenanceWindow_Weekday_Day {
+	p := new(MaintenanceWindow_Weekday_Day)
+	*p = x
+	return p
+}
+
+func (x MaintenanceWindow_Weekday_Day) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MaintenanceWindow_Weekday_Day) Descriptor() protoreflect.EnumDescriptor {
+	return file_outbound_v1_recipient_proto_enumTypes[1].Descriptor()
+}
+
+func (MaintenanceWindow_Weekday_Day) Type() protoreflect.EnumType {
+	return &file_outbound_v1_recipient_proto_enumTypes[1]
+}
+
+func (x MaintenanceWindow_Weekday_Day) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MaintenanceWindow_Weekday_Day.Descriptor instead.
+func (MaintenanceWindow_Weekday_Day) EnumDescriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{1, 1, 0}
+}
+
 // Format of the body.
 type HttpRecipient_Format_Kind int32
 
@@ -121,11 +194,11 @@ func (x HttpRecipient_Format_Kind) String() string {
 }
 
 func (HttpRecipient_Format_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_outbound_v1_recipient_proto_enumTypes[1].Descriptor()
+	return file_outbound_v1_recipient_proto_enumTypes[2].Descriptor()
 }
 
 func (HttpRecipient_Format_Kind) Type() protoreflect.EnumType {
-	return &file_outbound_v1_recipient_proto_enumTypes[1]
+	return &file_outbound_v1_recipient_proto_enumTypes[2]
 }
 
 func (x HttpRecipient_Format_Kind) Number() protoreflect.EnumNumber {
@@ -134,7 +207,7 @@ func (x HttpRecipient_Format_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use HttpRecipient_Format_Kind.Descriptor instead.
 func (HttpRecipient_Format_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{1, 0, 0}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{2, 0, 0}
 }
 
 // Which responses count as delivered.
@@ -174,11 +247,11 @@ func (x HttpRecipient_Success_Rule) String() string {
 }
 
 func (HttpRecipient_Success_Rule) Descriptor() protoreflect.EnumDescriptor {
-	return file_outbound_v1_recipient_proto_enumTypes[2].Descriptor()
+	return file_outbound_v1_recipient_proto_enumTypes[3].Descriptor()
 }
 
 func (HttpRecipient_Success_Rule) Type() protoreflect.EnumType {
-	return &file_outbound_v1_recipient_proto_enumTypes[2]
+	return &file_outbound_v1_recipient_proto_enumTypes[3]
 }
 
 func (x HttpRecipient_Success_Rule) Number() protoreflect.EnumNumber {
@@ -187,7 +260,7 @@ func (x HttpRecipient_Success_Rule) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use HttpRecipient_Success_Rule.Descriptor instead.
 func (HttpRecipient_Success_Rule) EnumDescriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{1, 1, 0}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{2, 1, 0}
 }
 
 // Order of deliveries.
@@ -227,11 +300,11 @@ func (x HttpRecipient_Order_Mode) String() string {
 }
 
 func (HttpRecipient_Order_Mode) Descriptor() protoreflect.EnumDescriptor {
-	return file_outbound_v1_recipient_proto_enumTypes[3].Descriptor()
+	return file_outbound_v1_recipient_proto_enumTypes[4].Descriptor()
 }
 
 func (HttpRecipient_Order_Mode) Type() protoreflect.EnumType {
-	return &file_outbound_v1_recipient_proto_enumTypes[3]
+	return &file_outbound_v1_recipient_proto_enumTypes[4]
 }
 
 func (x HttpRecipient_Order_Mode) Number() protoreflect.EnumNumber {
@@ -240,7 +313,7 @@ func (x HttpRecipient_Order_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use HttpRecipient_Order_Mode.Descriptor instead.
 func (HttpRecipient_Order_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{1, 3, 0}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{2, 3, 0}
 }
 
 // Kind of a signing secret.
@@ -280,11 +353,11 @@ func (x SigningSecret_Kind) String() string {
 }
 
 func (SigningSecret_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_outbound_v1_recipient_proto_enumTypes[4].Descriptor()
+	return file_outbound_v1_recipient_proto_enumTypes[5].Descriptor()
 }
 
 func (SigningSecret_Kind) Type() protoreflect.EnumType {
-	return &file_outbound_v1_recipient_proto_enumTypes[4]
+	return &file_outbound_v1_recipient_proto_enumTypes[5]
 }
 
 func (x SigningSecret_Kind) Number() protoreflect.EnumNumber {
@@ -293,7 +366,7 @@ func (x SigningSecret_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SigningSecret_Kind.Descriptor instead.
 func (SigningSecret_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{13, 0}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{14, 0}
 }
 
 // A recipient of events: which events it gets, where they are sent, and in which form.
@@ -328,6 +401,9 @@ type Recipient struct {
 	// variables by name, as text) and `custom` (custom fields by code name). Events for which it is false are recorded as SKIPPED.
 	// Empty: no filter. At most 4 KiB.
 	Filter string `protobuf:"bytes,12,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Planned maintenance windows of the receiver, at most 20. While one is open, deliveries are held, tests and probes included; then
+	// they are sent. Together they may hold deliveries for at most 7 days at a stretch. Times are those of the broker's clock.
+	MaintenanceWindows []*MaintenanceWindow `protobuf:"bytes,60,rep,name=maintenance_windows,json=maintenanceWindows,proto3" json:"maintenance_windows,omitempty"`
 	// Channel of the recipient.
 	//
 	// Types that are valid to be assigned to Channel:
@@ -453,6 +529,13 @@ func (x *Recipient) GetFilter() string {
 	return ""
 }
 
+func (x *Recipient) GetMaintenanceWindows() []*MaintenanceWindow {
+	if x != nil {
+		return x.MaintenanceWindows
+	}
+	return nil
+}
+
 func (x *Recipient) GetChannel() isRecipient_Channel {
 	if x != nil {
 		return x.Channel
@@ -495,6 +578,111 @@ type Recipient_Email struct {
 func (*Recipient_Http) isRecipient_Channel() {}
 
 func (*Recipient_Email) isRecipient_Channel() {}
+
+// A planned time in which deliveries to a recipient are held: once, or every week.
+type MaintenanceWindow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Time zone, as a name of the IANA database (`Europe/Berlin`). Weekly times are in it, and all times are shown in it.
+	TimeZone string `protobuf:"bytes,1,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// Deliveries per second at which what the window held is sent after it, 1 to 10,000. 0: as fast as usual. Default 0.
+	DrainRate int32 `protobuf:"varint,2,opt,name=drain_rate,json=drainRate,proto3" json:"drain_rate,omitempty"`
+	// When it is open.
+	//
+	// Types that are valid to be assigned to When:
+	//
+	//	*MaintenanceWindow_Once_
+	//	*MaintenanceWindow_Weekly_
+	When          isMaintenanceWindow_When `protobuf_oneof:"when"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MaintenanceWindow) Reset() {
+	*x = MaintenanceWindow{}
+	mi := &file_outbound_v1_recipient_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MaintenanceWindow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MaintenanceWindow) ProtoMessage() {}
+
+func (x *MaintenanceWindow) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MaintenanceWindow.ProtoReflect.Descriptor instead.
+func (*MaintenanceWindow) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *MaintenanceWindow) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *MaintenanceWindow) GetDrainRate() int32 {
+	if x != nil {
+		return x.DrainRate
+	}
+	return 0
+}
+
+func (x *MaintenanceWindow) GetWhen() isMaintenanceWindow_When {
+	if x != nil {
+		return x.When
+	}
+	return nil
+}
+
+func (x *MaintenanceWindow) GetOnce() *MaintenanceWindow_Once {
+	if x != nil {
+		if x, ok := x.When.(*MaintenanceWindow_Once_); ok {
+			return x.Once
+		}
+	}
+	return nil
+}
+
+func (x *MaintenanceWindow) GetWeekly() *MaintenanceWindow_Weekly {
+	if x != nil {
+		if x, ok := x.When.(*MaintenanceWindow_Weekly_); ok {
+			return x.Weekly
+		}
+	}
+	return nil
+}
+
+type isMaintenanceWindow_When interface {
+	isMaintenanceWindow_When()
+}
+
+type MaintenanceWindow_Once_ struct {
+	// At a certain time.
+	Once *MaintenanceWindow_Once `protobuf:"bytes,3,opt,name=once,proto3,oneof"`
+}
+
+type MaintenanceWindow_Weekly_ struct {
+	// Every week.
+	Weekly *MaintenanceWindow_Weekly `protobuf:"bytes,4,opt,name=weekly,proto3,oneof"`
+}
+
+func (*MaintenanceWindow_Once_) isMaintenanceWindow_When() {}
+
+func (*MaintenanceWindow_Weekly_) isMaintenanceWindow_When() {}
 
 // Settings of an HTTP recipient.
 type HttpRecipient struct {
@@ -566,7 +754,7 @@ type HttpRecipient struct {
 
 func (x *HttpRecipient) Reset() {
 	*x = HttpRecipient{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[1]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -578,7 +766,7 @@ func (x *HttpRecipient) String() string {
 func (*HttpRecipient) ProtoMessage() {}
 
 func (x *HttpRecipient) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[1]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -591,7 +779,7 @@ func (x *HttpRecipient) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpRecipient.ProtoReflect.Descriptor instead.
 func (*HttpRecipient) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{1}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *HttpRecipient) GetUrl() string {
@@ -788,7 +976,7 @@ type CertificateInfo struct {
 
 func (x *CertificateInfo) Reset() {
 	*x = CertificateInfo{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[2]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -800,7 +988,7 @@ func (x *CertificateInfo) String() string {
 func (*CertificateInfo) ProtoMessage() {}
 
 func (x *CertificateInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[2]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -813,7 +1001,7 @@ func (x *CertificateInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateInfo.ProtoReflect.Descriptor instead.
 func (*CertificateInfo) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{2}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CertificateInfo) GetSubject() string {
@@ -885,7 +1073,7 @@ type Backoff struct {
 
 func (x *Backoff) Reset() {
 	*x = Backoff{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[3]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -897,7 +1085,7 @@ func (x *Backoff) String() string {
 func (*Backoff) ProtoMessage() {}
 
 func (x *Backoff) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[3]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -910,7 +1098,7 @@ func (x *Backoff) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Backoff.ProtoReflect.Descriptor instead.
 func (*Backoff) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{3}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Backoff) GetMultiplier() float64 {
@@ -942,7 +1130,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[4]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -954,7 +1142,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[4]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -967,7 +1155,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{4}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Contact) GetAddresses() []string {
@@ -1004,7 +1192,7 @@ type RateLimit struct {
 
 func (x *RateLimit) Reset() {
 	*x = RateLimit{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[5]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1016,7 +1204,7 @@ func (x *RateLimit) String() string {
 func (*RateLimit) ProtoMessage() {}
 
 func (x *RateLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[5]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1029,7 +1217,7 @@ func (x *RateLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RateLimit.ProtoReflect.Descriptor instead.
 func (*RateLimit) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{5}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RateLimit) GetLimit() int32 {
@@ -1066,7 +1254,7 @@ type HttpAuth struct {
 
 func (x *HttpAuth) Reset() {
 	*x = HttpAuth{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[6]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1078,7 +1266,7 @@ func (x *HttpAuth) String() string {
 func (*HttpAuth) ProtoMessage() {}
 
 func (x *HttpAuth) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[6]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1091,7 +1279,7 @@ func (x *HttpAuth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpAuth.ProtoReflect.Descriptor instead.
 func (*HttpAuth) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{6}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *HttpAuth) GetKind() isHttpAuth_Kind {
@@ -1200,7 +1388,7 @@ type BasicAuth struct {
 
 func (x *BasicAuth) Reset() {
 	*x = BasicAuth{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[7]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1212,7 +1400,7 @@ func (x *BasicAuth) String() string {
 func (*BasicAuth) ProtoMessage() {}
 
 func (x *BasicAuth) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[7]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1225,7 +1413,7 @@ func (x *BasicAuth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BasicAuth.ProtoReflect.Descriptor instead.
 func (*BasicAuth) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{7}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *BasicAuth) GetUsername() string {
@@ -1262,7 +1450,7 @@ type BearerAuth struct {
 
 func (x *BearerAuth) Reset() {
 	*x = BearerAuth{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[8]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1274,7 +1462,7 @@ func (x *BearerAuth) String() string {
 func (*BearerAuth) ProtoMessage() {}
 
 func (x *BearerAuth) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[8]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1287,7 +1475,7 @@ func (x *BearerAuth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BearerAuth.ProtoReflect.Descriptor instead.
 func (*BearerAuth) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{8}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *BearerAuth) GetToken() string {
@@ -1319,7 +1507,7 @@ type ApiKeyAuth struct {
 
 func (x *ApiKeyAuth) Reset() {
 	*x = ApiKeyAuth{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[9]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1331,7 +1519,7 @@ func (x *ApiKeyAuth) String() string {
 func (*ApiKeyAuth) ProtoMessage() {}
 
 func (x *ApiKeyAuth) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[9]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1344,7 +1532,7 @@ func (x *ApiKeyAuth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiKeyAuth.ProtoReflect.Descriptor instead.
 func (*ApiKeyAuth) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{9}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ApiKeyAuth) GetHeader() string {
@@ -1390,7 +1578,7 @@ type OAuth2ClientCredentials struct {
 
 func (x *OAuth2ClientCredentials) Reset() {
 	*x = OAuth2ClientCredentials{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[10]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1402,7 +1590,7 @@ func (x *OAuth2ClientCredentials) String() string {
 func (*OAuth2ClientCredentials) ProtoMessage() {}
 
 func (x *OAuth2ClientCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[10]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1415,7 +1603,7 @@ func (x *OAuth2ClientCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OAuth2ClientCredentials.ProtoReflect.Descriptor instead.
 func (*OAuth2ClientCredentials) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{10}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *OAuth2ClientCredentials) GetTokenUrl() string {
@@ -1474,7 +1662,7 @@ type OAuth2Parameter struct {
 
 func (x *OAuth2Parameter) Reset() {
 	*x = OAuth2Parameter{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[11]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1486,7 +1674,7 @@ func (x *OAuth2Parameter) String() string {
 func (*OAuth2Parameter) ProtoMessage() {}
 
 func (x *OAuth2Parameter) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[11]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1499,7 +1687,7 @@ func (x *OAuth2Parameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OAuth2Parameter.ProtoReflect.Descriptor instead.
 func (*OAuth2Parameter) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{11}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *OAuth2Parameter) GetName() string {
@@ -1531,7 +1719,7 @@ type ClientCertificate struct {
 
 func (x *ClientCertificate) Reset() {
 	*x = ClientCertificate{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[12]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1543,7 +1731,7 @@ func (x *ClientCertificate) String() string {
 func (*ClientCertificate) ProtoMessage() {}
 
 func (x *ClientCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[12]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1556,7 +1744,7 @@ func (x *ClientCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientCertificate.ProtoReflect.Descriptor instead.
 func (*ClientCertificate) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{12}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ClientCertificate) GetCertificatePem() string {
@@ -1603,7 +1791,7 @@ type SigningSecret struct {
 
 func (x *SigningSecret) Reset() {
 	*x = SigningSecret{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[13]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1615,7 +1803,7 @@ func (x *SigningSecret) String() string {
 func (*SigningSecret) ProtoMessage() {}
 
 func (x *SigningSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[13]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1628,7 +1816,7 @@ func (x *SigningSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SigningSecret.ProtoReflect.Descriptor instead.
 func (*SigningSecret) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{13}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SigningSecret) GetSecret() string {
@@ -1695,7 +1883,7 @@ type EmailRecipient struct {
 
 func (x *EmailRecipient) Reset() {
 	*x = EmailRecipient{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[14]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1707,7 +1895,7 @@ func (x *EmailRecipient) String() string {
 func (*EmailRecipient) ProtoMessage() {}
 
 func (x *EmailRecipient) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[14]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1720,7 +1908,7 @@ func (x *EmailRecipient) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmailRecipient.ProtoReflect.Descriptor instead.
 func (*EmailRecipient) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{14}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *EmailRecipient) GetAddresses() []string {
@@ -1780,7 +1968,7 @@ type MailText struct {
 
 func (x *MailText) Reset() {
 	*x = MailText{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[15]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1792,7 +1980,7 @@ func (x *MailText) String() string {
 func (*MailText) ProtoMessage() {}
 
 func (x *MailText) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[15]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1805,7 +1993,7 @@ func (x *MailText) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MailText.ProtoReflect.Descriptor instead.
 func (*MailText) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{15}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *MailText) GetSubject() string {
@@ -1838,7 +2026,7 @@ type Recipient_WhileDisabled struct {
 
 func (x *Recipient_WhileDisabled) Reset() {
 	*x = Recipient_WhileDisabled{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[16]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1850,7 +2038,7 @@ func (x *Recipient_WhileDisabled) String() string {
 func (*Recipient_WhileDisabled) ProtoMessage() {}
 
 func (x *Recipient_WhileDisabled) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[16]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1866,6 +2054,163 @@ func (*Recipient_WhileDisabled) Descriptor() ([]byte, []int) {
 	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// A window at a certain time.
+type MaintenanceWindow_Once struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it opens.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// When it closes, at most 7 days later.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MaintenanceWindow_Once) Reset() {
+	*x = MaintenanceWindow_Once{}
+	mi := &file_outbound_v1_recipient_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MaintenanceWindow_Once) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MaintenanceWindow_Once) ProtoMessage() {}
+
+func (x *MaintenanceWindow_Once) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MaintenanceWindow_Once.ProtoReflect.Descriptor instead.
+func (*MaintenanceWindow_Once) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{1, 0}
+}
+
+func (x *MaintenanceWindow_Once) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *MaintenanceWindow_Once) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+// A day of the week.
+type MaintenanceWindow_Weekday struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MaintenanceWindow_Weekday) Reset() {
+	*x = MaintenanceWindow_Weekday{}
+	mi := &file_outbound_v1_recipient_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MaintenanceWindow_Weekday) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MaintenanceWindow_Weekday) ProtoMessage() {}
+
+func (x *MaintenanceWindow_Weekday) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MaintenanceWindow_Weekday.ProtoReflect.Descriptor instead.
+func (*MaintenanceWindow_Weekday) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{1, 1}
+}
+
+// A window that comes every week.
+type MaintenanceWindow_Weekly struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Days on which it opens.
+	Days []MaintenanceWindow_Weekday_Day `protobuf:"varint,1,rep,packed,name=days,proto3,enum=outbound.v1.MaintenanceWindow_Weekday_Day" json:"days,omitempty"`
+	// When it opens, as HH:MM from 00:00 to 23:59. A time that the clocks skip is the moment at which they skip it; of a time that comes
+	// twice the first counts.
+	Start string `protobuf:"bytes,2,opt,name=start,proto3" json:"start,omitempty"`
+	// How long it is open, 1 min to 7 d. Elapsed time, also when the clocks change.
+	Duration      *durationpb.Duration `protobuf:"bytes,3,opt,name=duration,proto3" json:"duration,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MaintenanceWindow_Weekly) Reset() {
+	*x = MaintenanceWindow_Weekly{}
+	mi := &file_outbound_v1_recipient_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MaintenanceWindow_Weekly) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MaintenanceWindow_Weekly) ProtoMessage() {}
+
+func (x *MaintenanceWindow_Weekly) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MaintenanceWindow_Weekly.ProtoReflect.Descriptor instead.
+func (*MaintenanceWindow_Weekly) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{1, 2}
+}
+
+func (x *MaintenanceWindow_Weekly) GetDays() []MaintenanceWindow_Weekday_Day {
+	if x != nil {
+		return x.Days
+	}
+	return nil
+}
+
+func (x *MaintenanceWindow_Weekly) GetStart() string {
+	if x != nil {
+		return x.Start
+	}
+	return ""
+}
+
+func (x *MaintenanceWindow_Weekly) GetDuration() *durationpb.Duration {
+	if x != nil {
+		return x.Duration
+	}
+	return nil
+}
+
 // Format of the body.
 type HttpRecipient_Format struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1875,7 +2220,7 @@ type HttpRecipient_Format struct {
 
 func (x *HttpRecipient_Format) Reset() {
 	*x = HttpRecipient_Format{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[17]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +2232,7 @@ func (x *HttpRecipient_Format) String() string {
 func (*HttpRecipient_Format) ProtoMessage() {}
 
 func (x *HttpRecipient_Format) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[17]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1900,7 +2245,7 @@ func (x *HttpRecipient_Format) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpRecipient_Format.ProtoReflect.Descriptor instead.
 func (*HttpRecipient_Format) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{1, 0}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{2, 0}
 }
 
 // Which responses count as delivered.
@@ -1912,7 +2257,7 @@ type HttpRecipient_Success struct {
 
 func (x *HttpRecipient_Success) Reset() {
 	*x = HttpRecipient_Success{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[18]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1924,7 +2269,7 @@ func (x *HttpRecipient_Success) String() string {
 func (*HttpRecipient_Success) ProtoMessage() {}
 
 func (x *HttpRecipient_Success) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[18]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1937,7 +2282,7 @@ func (x *HttpRecipient_Success) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpRecipient_Success.ProtoReflect.Descriptor instead.
 func (*HttpRecipient_Success) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{1, 1}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{2, 1}
 }
 
 // Order of deliveries.
@@ -1949,7 +2294,7 @@ type HttpRecipient_Order struct {
 
 func (x *HttpRecipient_Order) Reset() {
 	*x = HttpRecipient_Order{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[20]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1961,7 +2306,7 @@ func (x *HttpRecipient_Order) String() string {
 func (*HttpRecipient_Order) ProtoMessage() {}
 
 func (x *HttpRecipient_Order) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[20]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1974,14 +2319,14 @@ func (x *HttpRecipient_Order) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpRecipient_Order.ProtoReflect.Descriptor instead.
 func (*HttpRecipient_Order) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{1, 3}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{2, 3}
 }
 
 var File_outbound_v1_recipient_proto protoreflect.FileDescriptor
 
 const file_outbound_v1_recipient_proto_rawDesc = "" +
 	"\n" +
-	"\x1boutbound/v1/recipient.proto\x12\voutbound.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf2\a\n" +
+	"\x1boutbound/v1/recipient.proto\x12\voutbound.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\b\n" +
 	"\tRecipient\x12A\n" +
 	"\x02id\x18\x01 \x01(\tB1\xe0A\x05\xbaH+\xd8\x01\x01r&2$^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$R\x02id\x12D\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB!\xe0A\x02\xbaH\x1br\x19\x10\x01\x18d2\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x12\x1d\n" +
@@ -2001,7 +2346,8 @@ const file_outbound_v1_recipient_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"deleteTime\x12\x1f\n" +
 	"\bwarnings\x18\v \x03(\tB\x03\xe0A\x03R\bwarnings\x12 \n" +
-	"\x06filter\x18\f \x01(\tB\b\xbaH\x05r\x03(\x80 R\x06filter\x120\n" +
+	"\x06filter\x18\f \x01(\tB\b\xbaH\x05r\x03(\x80 R\x06filter\x12Y\n" +
+	"\x13maintenance_windows\x18< \x03(\v2\x1e.outbound.v1.MaintenanceWindowB\b\xbaH\x05\x92\x01\x02\x10\x14R\x12maintenanceWindows\x120\n" +
 	"\x04http\x18\x14 \x01(\v2\x1a.outbound.v1.HttpRecipientH\x00R\x04http\x123\n" +
 	"\x05email\x18\x15 \x01(\v2\x1b.outbound.v1.EmailRecipientH\x00R\x05email\x1aM\n" +
 	"\rWhileDisabled\"<\n" +
@@ -2012,7 +2358,37 @@ const file_outbound_v1_recipient_proto_rawDesc = "" +
 	"\x11recipient.channel\x12\x18set either http or email\x1a!has(this.http) || has(this.email)B\t\n" +
 	"\achannelB\n" +
 	"\n" +
-	"\b_enabled\"\x95\x0e\n" +
+	"\b_enabled\"\xef\x05\n" +
+	"\x11MaintenanceWindow\x12)\n" +
+	"\ttime_zone\x18\x01 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18@R\btimeZone\x12)\n" +
+	"\n" +
+	"drain_rate\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00R\tdrainRate\x129\n" +
+	"\x04once\x18\x03 \x01(\v2#.outbound.v1.MaintenanceWindow.OnceH\x00R\x04once\x12?\n" +
+	"\x06weekly\x18\x04 \x01(\v2%.outbound.v1.MaintenanceWindow.WeeklyH\x00R\x06weekly\x1a\x88\x01\n" +
+	"\x04Once\x12A\n" +
+	"\n" +
+	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\tstartTime\x12=\n" +
+	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\aendTime\x1a\x81\x01\n" +
+	"\aWeekday\"v\n" +
+	"\x03Day\x12\x13\n" +
+	"\x0fDAY_UNSPECIFIED\x10\x00\x12\n" +
+	"\n" +
+	"\x06MONDAY\x10\x01\x12\v\n" +
+	"\aTUESDAY\x10\x02\x12\r\n" +
+	"\tWEDNESDAY\x10\x03\x12\f\n" +
+	"\bTHURSDAY\x10\x04\x12\n" +
+	"\n" +
+	"\x06FRIDAY\x10\x05\x12\f\n" +
+	"\bSATURDAY\x10\x06\x12\n" +
+	"\n" +
+	"\x06SUNDAY\x10\a\x1a\xe9\x01\n" +
+	"\x06Weekly\x12U\n" +
+	"\x04days\x18\x01 \x03(\x0e2*.outbound.v1.MaintenanceWindow.Weekday.DayB\x15\xbaH\x12\x92\x01\x0f\b\x01\x10\a\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x04days\x12<\n" +
+	"\x05start\x18\x02 \x01(\tB&\xbaH#r!2\x1f^([01][0-9]|2[0-3]):[0-5][0-9]$R\x05start\x12J\n" +
+	"\bduration\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x13\xbaH\x10\xc8\x01\x01\xaa\x01\n" +
+	"\"\x04\b\x80\xf5$2\x02\b<R\bdurationB\r\n" +
+	"\x04when\x12\x05\xbaH\x02\b\x01\"\x95\x0e\n" +
 	"\rHttpRecipient\x12\x1f\n" +
 	"\x03url\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x80\x10R\x03url\x127\n" +
 	"\x12ca_certificate_pem\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x10caCertificatePem\x12,\n" +
@@ -2163,81 +2539,93 @@ func file_outbound_v1_recipient_proto_rawDescGZIP() []byte {
 	return file_outbound_v1_recipient_proto_rawDescData
 }
 
-var file_outbound_v1_recipient_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_outbound_v1_recipient_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_outbound_v1_recipient_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_outbound_v1_recipient_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_outbound_v1_recipient_proto_goTypes = []any{
 	(Recipient_WhileDisabled_Policy)(0), // 0: outbound.v1.Recipient.WhileDisabled.Policy
-	(HttpRecipient_Format_Kind)(0),      // 1: outbound.v1.HttpRecipient.Format.Kind
-	(HttpRecipient_Success_Rule)(0),     // 2: outbound.v1.HttpRecipient.Success.Rule
-	(HttpRecipient_Order_Mode)(0),       // 3: outbound.v1.HttpRecipient.Order.Mode
-	(SigningSecret_Kind)(0),             // 4: outbound.v1.SigningSecret.Kind
-	(*Recipient)(nil),                   // 5: outbound.v1.Recipient
-	(*HttpRecipient)(nil),               // 6: outbound.v1.HttpRecipient
-	(*CertificateInfo)(nil),             // 7: outbound.v1.CertificateInfo
-	(*Backoff)(nil),                     // 8: outbound.v1.Backoff
-	(*Contact)(nil),                     // 9: outbound.v1.Contact
-	(*RateLimit)(nil),                   // 10: outbound.v1.RateLimit
-	(*HttpAuth)(nil),                    // 11: outbound.v1.HttpAuth
-	(*BasicAuth)(nil),                   // 12: outbound.v1.BasicAuth
-	(*BearerAuth)(nil),                  // 13: outbound.v1.BearerAuth
-	(*ApiKeyAuth)(nil),                  // 14: outbound.v1.ApiKeyAuth
-	(*OAuth2ClientCredentials)(nil),     // 15: outbound.v1.OAuth2ClientCredentials
-	(*OAuth2Parameter)(nil),             // 16: outbound.v1.OAuth2Parameter
-	(*ClientCertificate)(nil),           // 17: outbound.v1.ClientCertificate
-	(*SigningSecret)(nil),               // 18: outbound.v1.SigningSecret
-	(*EmailRecipient)(nil),              // 19: outbound.v1.EmailRecipient
-	(*MailText)(nil),                    // 20: outbound.v1.MailText
-	(*Recipient_WhileDisabled)(nil),     // 21: outbound.v1.Recipient.WhileDisabled
-	(*HttpRecipient_Format)(nil),        // 22: outbound.v1.HttpRecipient.Format
-	(*HttpRecipient_Success)(nil),       // 23: outbound.v1.HttpRecipient.Success
-	nil,                                 // 24: outbound.v1.HttpRecipient.HeadersEntry
-	(*HttpRecipient_Order)(nil),         // 25: outbound.v1.HttpRecipient.Order
-	nil,                                 // 26: outbound.v1.EmailRecipient.OverridesEntry
-	(*timestamppb.Timestamp)(nil),       // 27: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),         // 28: google.protobuf.Duration
+	(MaintenanceWindow_Weekday_Day)(0),  // 1: outbound.v1.MaintenanceWindow.Weekday.Day
+	(HttpRecipient_Format_Kind)(0),      // 2: outbound.v1.HttpRecipient.Format.Kind
+	(HttpRecipient_Success_Rule)(0),     // 3: outbound.v1.HttpRecipient.Success.Rule
+	(HttpRecipient_Order_Mode)(0),       // 4: outbound.v1.HttpRecipient.Order.Mode
+	(SigningSecret_Kind)(0),             // 5: outbound.v1.SigningSecret.Kind
+	(*Recipient)(nil),                   // 6: outbound.v1.Recipient
+	(*MaintenanceWindow)(nil),           // 7: outbound.v1.MaintenanceWindow
+	(*HttpRecipient)(nil),               // 8: outbound.v1.HttpRecipient
+	(*CertificateInfo)(nil),             // 9: outbound.v1.CertificateInfo
+	(*Backoff)(nil),                     // 10: outbound.v1.Backoff
+	(*Contact)(nil),                     // 11: outbound.v1.Contact
+	(*RateLimit)(nil),                   // 12: outbound.v1.RateLimit
+	(*HttpAuth)(nil),                    // 13: outbound.v1.HttpAuth
+	(*BasicAuth)(nil),                   // 14: outbound.v1.BasicAuth
+	(*BearerAuth)(nil),                  // 15: outbound.v1.BearerAuth
+	(*ApiKeyAuth)(nil),                  // 16: outbound.v1.ApiKeyAuth
+	(*OAuth2ClientCredentials)(nil),     // 17: outbound.v1.OAuth2ClientCredentials
+	(*OAuth2Parameter)(nil),             // 18: outbound.v1.OAuth2Parameter
+	(*ClientCertificate)(nil),           // 19: outbound.v1.ClientCertificate
+	(*SigningSecret)(nil),               // 20: outbound.v1.SigningSecret
+	(*EmailRecipient)(nil),              // 21: outbound.v1.EmailRecipient
+	(*MailText)(nil),                    // 22: outbound.v1.MailText
+	(*Recipient_WhileDisabled)(nil),     // 23: outbound.v1.Recipient.WhileDisabled
+	(*MaintenanceWindow_Once)(nil),      // 24: outbound.v1.MaintenanceWindow.Once
+	(*MaintenanceWindow_Weekday)(nil),   // 25: outbound.v1.MaintenanceWindow.Weekday
+	(*MaintenanceWindow_Weekly)(nil),    // 26: outbound.v1.MaintenanceWindow.Weekly
+	(*HttpRecipient_Format)(nil),        // 27: outbound.v1.HttpRecipient.Format
+	(*HttpRecipient_Success)(nil),       // 28: outbound.v1.HttpRecipient.Success
+	nil,                                 // 29: outbound.v1.HttpRecipient.HeadersEntry
+	(*HttpRecipient_Order)(nil),         // 30: outbound.v1.HttpRecipient.Order
+	nil,                                 // 31: outbound.v1.EmailRecipient.OverridesEntry
+	(*timestamppb.Timestamp)(nil),       // 32: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),         // 33: google.protobuf.Duration
 }
 var file_outbound_v1_recipient_proto_depIdxs = []int32{
 	0,  // 0: outbound.v1.Recipient.while_disabled:type_name -> outbound.v1.Recipient.WhileDisabled.Policy
-	27, // 1: outbound.v1.Recipient.create_time:type_name -> google.protobuf.Timestamp
-	27, // 2: outbound.v1.Recipient.update_time:type_name -> google.protobuf.Timestamp
-	27, // 3: outbound.v1.Recipient.delete_time:type_name -> google.protobuf.Timestamp
-	6,  // 4: outbound.v1.Recipient.http:type_name -> outbound.v1.HttpRecipient
-	19, // 5: outbound.v1.Recipient.email:type_name -> outbound.v1.EmailRecipient
-	28, // 6: outbound.v1.HttpRecipient.retry_interval:type_name -> google.protobuf.Duration
-	28, // 7: outbound.v1.HttpRecipient.retry_duration:type_name -> google.protobuf.Duration
-	8,  // 8: outbound.v1.HttpRecipient.backoff:type_name -> outbound.v1.Backoff
-	9,  // 9: outbound.v1.HttpRecipient.contact:type_name -> outbound.v1.Contact
-	1,  // 10: outbound.v1.HttpRecipient.format:type_name -> outbound.v1.HttpRecipient.Format.Kind
-	2,  // 11: outbound.v1.HttpRecipient.success:type_name -> outbound.v1.HttpRecipient.Success.Rule
-	24, // 12: outbound.v1.HttpRecipient.headers:type_name -> outbound.v1.HttpRecipient.HeadersEntry
-	11, // 13: outbound.v1.HttpRecipient.auth:type_name -> outbound.v1.HttpAuth
-	18, // 14: outbound.v1.HttpRecipient.signing_secrets:type_name -> outbound.v1.SigningSecret
-	3,  // 15: outbound.v1.HttpRecipient.order:type_name -> outbound.v1.HttpRecipient.Order.Mode
-	10, // 16: outbound.v1.HttpRecipient.rate_limit:type_name -> outbound.v1.RateLimit
-	28, // 17: outbound.v1.HttpRecipient.timeout:type_name -> google.protobuf.Duration
-	7,  // 18: outbound.v1.HttpRecipient.ca_certificates:type_name -> outbound.v1.CertificateInfo
-	27, // 19: outbound.v1.CertificateInfo.not_before_time:type_name -> google.protobuf.Timestamp
-	27, // 20: outbound.v1.CertificateInfo.not_after_time:type_name -> google.protobuf.Timestamp
-	28, // 21: outbound.v1.Backoff.ceiling:type_name -> google.protobuf.Duration
-	28, // 22: outbound.v1.Contact.alert_after:type_name -> google.protobuf.Duration
-	28, // 23: outbound.v1.Contact.resend_every:type_name -> google.protobuf.Duration
-	28, // 24: outbound.v1.RateLimit.period:type_name -> google.protobuf.Duration
-	12, // 25: outbound.v1.HttpAuth.basic:type_name -> outbound.v1.BasicAuth
-	13, // 26: outbound.v1.HttpAuth.bearer:type_name -> outbound.v1.BearerAuth
-	14, // 27: outbound.v1.HttpAuth.api_key:type_name -> outbound.v1.ApiKeyAuth
-	15, // 28: outbound.v1.HttpAuth.oauth2:type_name -> outbound.v1.OAuth2ClientCredentials
-	17, // 29: outbound.v1.HttpAuth.client_certificate:type_name -> outbound.v1.ClientCertificate
-	16, // 30: outbound.v1.OAuth2ClientCredentials.parameters:type_name -> outbound.v1.OAuth2Parameter
-	27, // 31: outbound.v1.SigningSecret.expire_time:type_name -> google.protobuf.Timestamp
-	27, // 32: outbound.v1.SigningSecret.create_time:type_name -> google.protobuf.Timestamp
-	4,  // 33: outbound.v1.SigningSecret.kind:type_name -> outbound.v1.SigningSecret.Kind
-	26, // 34: outbound.v1.EmailRecipient.overrides:type_name -> outbound.v1.EmailRecipient.OverridesEntry
-	20, // 35: outbound.v1.EmailRecipient.OverridesEntry.value:type_name -> outbound.v1.MailText
-	36, // [36:36] is the sub-list for method output_type
-	36, // [36:36] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	32, // 1: outbound.v1.Recipient.create_time:type_name -> google.protobuf.Timestamp
+	32, // 2: outbound.v1.Recipient.update_time:type_name -> google.protobuf.Timestamp
+	32, // 3: outbound.v1.Recipient.delete_time:type_name -> google.protobuf.Timestamp
+	7,  // 4: outbound.v1.Recipient.maintenance_windows:type_name -> outbound.v1.MaintenanceWindow
+	8,  // 5: outbound.v1.Recipient.http:type_name -> outbound.v1.HttpRecipient
+	21, // 6: outbound.v1.Recipient.email:type_name -> outbound.v1.EmailRecipient
+	24, // 7: outbound.v1.MaintenanceWindow.once:type_name -> outbound.v1.MaintenanceWindow.Once
+	26, // 8: outbound.v1.MaintenanceWindow.weekly:type_name -> outbound.v1.MaintenanceWindow.Weekly
+	33, // 9: outbound.v1.HttpRecipient.retry_interval:type_name -> google.protobuf.Duration
+	33, // 10: outbound.v1.HttpRecipient.retry_duration:type_name -> google.protobuf.Duration
+	10, // 11: outbound.v1.HttpRecipient.backoff:type_name -> outbound.v1.Backoff
+	11, // 12: outbound.v1.HttpRecipient.contact:type_name -> outbound.v1.Contact
+	2,  // 13: outbound.v1.HttpRecipient.format:type_name -> outbound.v1.HttpRecipient.Format.Kind
+	3,  // 14: outbound.v1.HttpRecipient.success:type_name -> outbound.v1.HttpRecipient.Success.Rule
+	29, // 15: outbound.v1.HttpRecipient.headers:type_name -> outbound.v1.HttpRecipient.HeadersEntry
+	13, // 16: outbound.v1.HttpRecipient.auth:type_name -> outbound.v1.HttpAuth
+	20, // 17: outbound.v1.HttpRecipient.signing_secrets:type_name -> outbound.v1.SigningSecret
+	4,  // 18: outbound.v1.HttpRecipient.order:type_name -> outbound.v1.HttpRecipient.Order.Mode
+	12, // 19: outbound.v1.HttpRecipient.rate_limit:type_name -> outbound.v1.RateLimit
+	33, // 20: outbound.v1.HttpRecipient.timeout:type_name -> google.protobuf.Duration
+	9,  // 21: outbound.v1.HttpRecipient.ca_certificates:type_name -> outbound.v1.CertificateInfo
+	32, // 22: outbound.v1.CertificateInfo.not_before_time:type_name -> google.protobuf.Timestamp
+	32, // 23: outbound.v1.CertificateInfo.not_after_time:type_name -> google.protobuf.Timestamp
+	33, // 24: outbound.v1.Backoff.ceiling:type_name -> google.protobuf.Duration
+	33, // 25: outbound.v1.Contact.alert_after:type_name -> google.protobuf.Duration
+	33, // 26: outbound.v1.Contact.resend_every:type_name -> google.protobuf.Duration
+	33, // 27: outbound.v1.RateLimit.period:type_name -> google.protobuf.Duration
+	14, // 28: outbound.v1.HttpAuth.basic:type_name -> outbound.v1.BasicAuth
+	15, // 29: outbound.v1.HttpAuth.bearer:type_name -> outbound.v1.BearerAuth
+	16, // 30: outbound.v1.HttpAuth.api_key:type_name -> outbound.v1.ApiKeyAuth
+	17, // 31: outbound.v1.HttpAuth.oauth2:type_name -> outbound.v1.OAuth2ClientCredentials
+	19, // 32: outbound.v1.HttpAuth.client_certificate:type_name -> outbound.v1.ClientCertificate
+	18, // 33: outbound.v1.OAuth2ClientCredentials.parameters:type_name -> outbound.v1.OAuth2Parameter
+	32, // 34: outbound.v1.SigningSecret.expire_time:type_name -> google.protobuf.Timestamp
+	32, // 35: outbound.v1.SigningSecret.create_time:type_name -> google.protobuf.Timestamp
+	5,  // 36: outbound.v1.SigningSecret.kind:type_name -> outbound.v1.SigningSecret.Kind
+	31, // 37: outbound.v1.EmailRecipient.overrides:type_name -> outbound.v1.EmailRecipient.OverridesEntry
+	32, // 38: outbound.v1.MaintenanceWindow.Once.start_time:type_name -> google.protobuf.Timestamp
+	32, // 39: outbound.v1.MaintenanceWindow.Once.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 40: outbound.v1.MaintenanceWindow.Weekly.days:type_name -> outbound.v1.MaintenanceWindow.Weekday.Day
+	33, // 41: outbound.v1.MaintenanceWindow.Weekly.duration:type_name -> google.protobuf.Duration
+	22, // 42: outbound.v1.EmailRecipient.OverridesEntry.value:type_name -> outbound.v1.MailText
+	43, // [43:43] is the sub-list for method output_type
+	43, // [43:43] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_recipient_proto_init() }
@@ -2249,7 +2637,11 @@ func file_outbound_v1_recipient_proto_init() {
 		(*Recipient_Http)(nil),
 		(*Recipient_Email)(nil),
 	}
-	file_outbound_v1_recipient_proto_msgTypes[6].OneofWrappers = []any{
+	file_outbound_v1_recipient_proto_msgTypes[1].OneofWrappers = []any{
+		(*MaintenanceWindow_Once_)(nil),
+		(*MaintenanceWindow_Weekly_)(nil),
+	}
+	file_outbound_v1_recipient_proto_msgTypes[7].OneofWrappers = []any{
 		(*HttpAuth_Basic)(nil),
 		(*HttpAuth_Bearer)(nil),
 		(*HttpAuth_ApiKey)(nil),
@@ -2261,8 +2653,8 @@ func file_outbound_v1_recipient_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_recipient_proto_rawDesc), len(file_outbound_v1_recipient_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   22,
+			NumEnums:      6,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

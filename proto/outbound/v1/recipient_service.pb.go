@@ -428,9 +428,11 @@ type TestRecipientRequest struct {
 	// Event type of the test event. Default: the recipient's first type.
 	EventType string `protobuf:"bytes,2,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
 	// Variables of the test event, which replace the sample values.
-	Data          *structpb.Struct `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Data *structpb.Struct `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
+	// Whether to send the test though the recipient is in a maintenance window. Without it, the call fails then with FAILED_PRECONDITION.
+	DuringMaintenance bool `protobuf:"varint,60,opt,name=during_maintenance,json=duringMaintenance,proto3" json:"during_maintenance,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *TestRecipientRequest) Reset() {
@@ -482,6 +484,13 @@ func (x *TestRecipientRequest) GetData() *structpb.Struct {
 		return x.Data
 	}
 	return nil
+}
+
+func (x *TestRecipientRequest) GetDuringMaintenance() bool {
+	if x != nil {
+		return x.DuringMaintenance
+	}
+	return false
 }
 
 // Response of TestRecipient.
@@ -2053,13 +2062,14 @@ const file_outbound_v1_recipient_service_proto_rawDesc = "" +
 	"\x16DeleteRecipientRequest\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x10\x01R\x02id\x12\x12\n" +
-	"\x04etag\x18\x02 \x01(\tR\x04etag\"\x87\x01\n" +
+	"\x04etag\x18\x02 \x01(\tR\x04etag\"\xb6\x01\n" +
 	"\x14TestRecipientRequest\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x10\x01R\x02id\x12&\n" +
 	"\n" +
 	"event_type\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\teventType\x12+\n" +
-	"\x04data\x18\x03 \x01(\v2\x17.google.protobuf.StructR\x04data\"2\n" +
+	"\x04data\x18\x03 \x01(\v2\x17.google.protobuf.StructR\x04data\x12-\n" +
+	"\x12during_maintenance\x18< \x01(\bR\x11duringMaintenance\"2\n" +
 	"\x15TestRecipientResponse\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\"H\n" +
 	"\x16DoctorRecipientRequest\x12\x1a\n" +

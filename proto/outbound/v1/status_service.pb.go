@@ -41,6 +41,8 @@ const (
 	RecipientHealth_DISABLED RecipientHealth_Health = 4
 	// Being deleted.
 	RecipientHealth_DELETING RecipientHealth_Health = 5
+	// In a planned maintenance window: deliveries are held until maintenance_until_time.
+	RecipientHealth_MAINTENANCE RecipientHealth_Health = 6
 )
 
 // Enum value maps for RecipientHealth_Health.
@@ -52,6 +54,7 @@ var (
 		3: "PAUSED",
 		4: "DISABLED",
 		5: "DELETING",
+		6: "MAINTENANCE",
 	}
 	RecipientHealth_Health_value = map[string]int32{
 		"HEALTH_UNSPECIFIED": 0,
@@ -60,6 +63,7 @@ var (
 		"PAUSED":             3,
 		"DISABLED":           4,
 		"DELETING":           5,
+		"MAINTENANCE":        6,
 	}
 )
 
@@ -88,6 +92,63 @@ func (x RecipientHealth_Health) Number() protoreflect.EnumNumber {
 // Deprecated: Use RecipientHealth_Health.Descriptor instead.
 func (RecipientHealth_Health) EnumDescriptor() ([]byte, []int) {
 	return file_outbound_v1_status_service_proto_rawDescGZIP(), []int{9, 0}
+}
+
+// How far back a time series goes.
+type TimeSeriesRange_Range int32
+
+const (
+	// The default: DAY.
+	TimeSeriesRange_RANGE_UNSPECIFIED TimeSeriesRange_Range = 0
+	// An hour, in 60 intervals of a minute.
+	TimeSeriesRange_HOUR TimeSeriesRange_Range = 1
+	// 24 hours, in 144 intervals of 10 minutes.
+	TimeSeriesRange_DAY TimeSeriesRange_Range = 2
+	// 7 days, in 168 intervals of an hour.
+	TimeSeriesRange_WEEK TimeSeriesRange_Range = 3
+)
+
+// Enum value maps for TimeSeriesRange_Range.
+var (
+	TimeSeriesRange_Range_name = map[int32]string{
+		0: "RANGE_UNSPECIFIED",
+		1: "HOUR",
+		2: "DAY",
+		3: "WEEK",
+	}
+	TimeSeriesRange_Range_value = map[string]int32{
+		"RANGE_UNSPECIFIED": 0,
+		"HOUR":              1,
+		"DAY":               2,
+		"WEEK":              3,
+	}
+)
+
+func (x TimeSeriesRange_Range) Enum() *TimeSeriesRange_Range {
+	p := new(TimeSeriesRange_Range)
+	*p = x
+	return p
+}
+
+func (x TimeSeriesRange_Range) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TimeSeriesRange_Range) Descriptor() protoreflect.EnumDescriptor {
+	return file_outbound_v1_status_service_proto_enumTypes[1].Descriptor()
+}
+
+func (TimeSeriesRange_Range) Type() protoreflect.EnumType {
+	return &file_outbound_v1_status_service_proto_enumTypes[1]
+}
+
+func (x TimeSeriesRange_Range) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TimeSeriesRange_Range.Descriptor instead.
+func (TimeSeriesRange_Range) EnumDescriptor() ([]byte, []int) {
+	return file_outbound_v1_status_service_proto_rawDescGZIP(), []int{13, 0}
 }
 
 // Request of GetStatus.
@@ -839,8 +900,18 @@ type RecipientStatus struct {
 	SkippedSinceTime *timestamppb.Timestamp `protobuf:"bytes,94,opt,name=skipped_since_time,json=skippedSinceTime,proto3" json:"skipped_since_time,omitempty"`
 	// When it was enabled, or set to HOLD, after that. Not set while it is disabled.
 	SkippedUntilTime *timestamppb.Timestamp `protobuf:"bytes,95,opt,name=skipped_until_time,json=skippedUntilTime,proto3" json:"skipped_until_time,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Since when a maintenance window holds deliveries. Not set outside of one.
+	MaintenanceSinceTime *timestamppb.Timestamp `protobuf:"bytes,60,opt,name=maintenance_since_time,json=maintenanceSinceTime,proto3" json:"maintenance_since_time,omitempty"`
+	// When it closes.
+	MaintenanceUntilTime *timestamppb.Timestamp `protobuf:"bytes,61,opt,name=maintenance_until_time,json=maintenanceUntilTime,proto3" json:"maintenance_until_time,omitempty"`
+	// Time zone of the window that is open, or of the next one.
+	MaintenanceTimeZone string `protobuf:"bytes,62,opt,name=maintenance_time_zone,json=maintenanceTimeZone,proto3" json:"maintenance_time_zone,omitempty"`
+	// When the next window opens, within 8 days. Not set while one is open.
+	NextMaintenanceTime *timestamppb.Timestamp `protobuf:"bytes,63,opt,name=next_maintenance_time,json=nextMaintenanceTime,proto3" json:"next_maintenance_time,omitempty"`
+	// Deliveries per second at which what the last window held is being sent. 0: as fast as usual, or nothing of it is left.
+	DrainRate     int32 `protobuf:"varint,64,opt,name=drain_rate,json=drainRate,proto3" json:"drain_rate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RecipientStatus) Reset() {
@@ -1020,6 +1091,41 @@ func (x *RecipientStatus) GetSkippedUntilTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *RecipientStatus) GetMaintenanceSinceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.MaintenanceSinceTime
+	}
+	return nil
+}
+
+func (x *RecipientStatus) GetMaintenanceUntilTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.MaintenanceUntilTime
+	}
+	return nil
+}
+
+func (x *RecipientStatus) GetMaintenanceTimeZone() string {
+	if x != nil {
+		return x.MaintenanceTimeZone
+	}
+	return ""
+}
+
+func (x *RecipientStatus) GetNextMaintenanceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextMaintenanceTime
+	}
+	return nil
+}
+
+func (x *RecipientStatus) GetDrainRate() int32 {
+	if x != nil {
+		return x.DrainRate
+	}
+	return 0
+}
+
 // The state of one stream.
 type StreamStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1138,6 +1244,300 @@ func (x *StreamStatus) GetUsedPercent() int32 {
 	return 0
 }
 
+// Request of GetTimeSeries.
+type GetTimeSeriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only this recipient. Empty: all recipients together, with those that were deleted since.
+	RecipientId string `protobuf:"bytes,1,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
+	// How far back. Default: DAY.
+	Range         TimeSeriesRange_Range `protobuf:"varint,2,opt,name=range,proto3,enum=outbound.v1.TimeSeriesRange_Range" json:"range,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTimeSeriesRequest) Reset() {
+	*x = GetTimeSeriesRequest{}
+	mi := &file_outbound_v1_status_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTimeSeriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTimeSeriesRequest) ProtoMessage() {}
+
+func (x *GetTimeSeriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_status_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTimeSeriesRequest.ProtoReflect.Descriptor instead.
+func (*GetTimeSeriesRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_status_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *GetTimeSeriesRequest) GetRecipientId() string {
+	if x != nil {
+		return x.RecipientId
+	}
+	return ""
+}
+
+func (x *GetTimeSeriesRequest) GetRange() TimeSeriesRange_Range {
+	if x != nil {
+		return x.Range
+	}
+	return TimeSeriesRange_RANGE_UNSPECIFIED
+}
+
+// How far back a time series goes.
+type TimeSeriesRange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimeSeriesRange) Reset() {
+	*x = TimeSeriesRange{}
+	mi := &file_outbound_v1_status_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimeSeriesRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimeSeriesRange) ProtoMessage() {}
+
+func (x *TimeSeriesRange) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_status_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimeSeriesRange.ProtoReflect.Descriptor instead.
+func (*TimeSeriesRange) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_status_service_proto_rawDescGZIP(), []int{13}
+}
+
+// What happened in a period, by interval.
+type TimeSeries struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The recipient; empty: all together.
+	RecipientId string `protobuf:"bytes,1,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
+	// How far back it goes.
+	Range TimeSeriesRange_Range `protobuf:"varint,2,opt,name=range,proto3,enum=outbound.v1.TimeSeriesRange_Range" json:"range,omitempty"`
+	// Length of an interval. Intervals begin at whole multiples of it, by UTC.
+	Interval *durationpb.Duration `protobuf:"bytes,3,opt,name=interval,proto3" json:"interval,omitempty"`
+	// Each interval, oldest first, none left out. The last one is not over.
+	Points []*TimeSeriesPoint `protobuf:"bytes,4,rep,name=points,proto3" json:"points,omitempty"`
+	// The sum of all intervals.
+	Total *TimeSeriesPoint `protobuf:"bytes,5,opt,name=total,proto3" json:"total,omitempty"`
+	// Since when everything is counted. What happened before is not known, or only in part: HISTORY had removed it when the process
+	// that answers began to count. Not set: all intervals are counted in full.
+	KnownSinceTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=known_since_time,json=knownSinceTime,proto3" json:"known_since_time,omitempty"`
+	// When this was counted.
+	ReadTime      *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=read_time,json=readTime,proto3" json:"read_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimeSeries) Reset() {
+	*x = TimeSeries{}
+	mi := &file_outbound_v1_status_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimeSeries) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimeSeries) ProtoMessage() {}
+
+func (x *TimeSeries) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_status_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimeSeries.ProtoReflect.Descriptor instead.
+func (*TimeSeries) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_status_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *TimeSeries) GetRecipientId() string {
+	if x != nil {
+		return x.RecipientId
+	}
+	return ""
+}
+
+func (x *TimeSeries) GetRange() TimeSeriesRange_Range {
+	if x != nil {
+		return x.Range
+	}
+	return TimeSeriesRange_RANGE_UNSPECIFIED
+}
+
+func (x *TimeSeries) GetInterval() *durationpb.Duration {
+	if x != nil {
+		return x.Interval
+	}
+	return nil
+}
+
+func (x *TimeSeries) GetPoints() []*TimeSeriesPoint {
+	if x != nil {
+		return x.Points
+	}
+	return nil
+}
+
+func (x *TimeSeries) GetTotal() *TimeSeriesPoint {
+	if x != nil {
+		return x.Total
+	}
+	return nil
+}
+
+func (x *TimeSeries) GetKnownSinceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.KnownSinceTime
+	}
+	return nil
+}
+
+func (x *TimeSeries) GetReadTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReadTime
+	}
+	return nil
+}
+
+// What happened in an interval. What was recorded in it counts.
+type TimeSeriesPoint struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Start of the interval.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Successful deliveries.
+	Delivered int64 `protobuf:"varint,2,opt,name=delivered,proto3" json:"delivered,omitempty"`
+	// Attempts that failed, whether the delivery was tried again or not.
+	FailedAttempts int64 `protobuf:"varint,3,opt,name=failed_attempts,json=failedAttempts,proto3" json:"failed_attempts,omitempty"`
+	// Deliveries that ended in EXPIRED or REJECTED.
+	FailedDeliveries int64 `protobuf:"varint,4,opt,name=failed_deliveries,json=failedDeliveries,proto3" json:"failed_deliveries,omitempty"`
+	// Time from the acceptance of an event, or of its replay, to its delivery, retries included: half of the deliveries of the
+	// interval took no longer. Not set without a delivery whose latency is known. It is off by at most 10 %.
+	LatencyP50 *durationpb.Duration `protobuf:"bytes,5,opt,name=latency_p50,json=latencyP50,proto3" json:"latency_p50,omitempty"`
+	// 95 of 100 deliveries took no longer. See latency_p50.
+	LatencyP95 *durationpb.Duration `protobuf:"bytes,6,opt,name=latency_p95,json=latencyP95,proto3" json:"latency_p95,omitempty"`
+	// Longest queue, retries included, as it was looked up once a minute. Not set if it was not: then it is not known.
+	Waiting       *int64 `protobuf:"varint,7,opt,name=waiting,proto3,oneof" json:"waiting,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimeSeriesPoint) Reset() {
+	*x = TimeSeriesPoint{}
+	mi := &file_outbound_v1_status_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimeSeriesPoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimeSeriesPoint) ProtoMessage() {}
+
+func (x *TimeSeriesPoint) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_status_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimeSeriesPoint.ProtoReflect.Descriptor instead.
+func (*TimeSeriesPoint) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_status_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *TimeSeriesPoint) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *TimeSeriesPoint) GetDelivered() int64 {
+	if x != nil {
+		return x.Delivered
+	}
+	return 0
+}
+
+func (x *TimeSeriesPoint) GetFailedAttempts() int64 {
+	if x != nil {
+		return x.FailedAttempts
+	}
+	return 0
+}
+
+func (x *TimeSeriesPoint) GetFailedDeliveries() int64 {
+	if x != nil {
+		return x.FailedDeliveries
+	}
+	return 0
+}
+
+func (x *TimeSeriesPoint) GetLatencyP50() *durationpb.Duration {
+	if x != nil {
+		return x.LatencyP50
+	}
+	return nil
+}
+
+func (x *TimeSeriesPoint) GetLatencyP95() *durationpb.Duration {
+	if x != nil {
+		return x.LatencyP95
+	}
+	return nil
+}
+
+func (x *TimeSeriesPoint) GetWaiting() int64 {
+	if x != nil && x.Waiting != nil {
+		return *x.Waiting
+	}
+	return 0
+}
+
 var File_outbound_v1_status_service_proto protoreflect.FileDescriptor
 
 const file_outbound_v1_status_service_proto_rawDesc = "" +
@@ -1202,8 +1602,8 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\n" +
 	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x1c\n" +
 	"\tdelivered\x18\x02 \x01(\x03R\tdelivered\x12\x16\n" +
-	"\x06failed\x18\x03 \x01(\x03R\x06failed\"p\n" +
-	"\x0fRecipientHealth\"]\n" +
+	"\x06failed\x18\x03 \x01(\x03R\x06failed\"\x81\x01\n" +
+	"\x0fRecipientHealth\"n\n" +
 	"\x06Health\x12\x16\n" +
 	"\x12HEALTH_UNSPECIFIED\x10\x00\x12\x06\n" +
 	"\x02OK\x10\x01\x12\v\n" +
@@ -1211,7 +1611,8 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\n" +
 	"\x06PAUSED\x10\x03\x12\f\n" +
 	"\bDISABLED\x10\x04\x12\f\n" +
-	"\bDELETING\x10\x05\"\xa8\t\n" +
+	"\bDELETING\x10\x05\x12\x0f\n" +
+	"\vMAINTENANCE\x10\x06\"\xef\v\n" +
 	"\x0fRecipientStatus\x12!\n" +
 	"\frecipient_id\x18\x01 \x01(\tR\vrecipientId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12;\n" +
@@ -1236,7 +1637,13 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\x0fnext_probe_time\x18\\ \x01(\v2\x1a.google.protobuf.TimestampR\rnextProbeTime\x12%\n" +
 	"\x0eskipped_events\x18] \x01(\x03R\rskippedEvents\x12H\n" +
 	"\x12skipped_since_time\x18^ \x01(\v2\x1a.google.protobuf.TimestampR\x10skippedSinceTime\x12H\n" +
-	"\x12skipped_until_time\x18_ \x01(\v2\x1a.google.protobuf.TimestampR\x10skippedUntilTime\"\xcb\x02\n" +
+	"\x12skipped_until_time\x18_ \x01(\v2\x1a.google.protobuf.TimestampR\x10skippedUntilTime\x12P\n" +
+	"\x16maintenance_since_time\x18< \x01(\v2\x1a.google.protobuf.TimestampR\x14maintenanceSinceTime\x12P\n" +
+	"\x16maintenance_until_time\x18= \x01(\v2\x1a.google.protobuf.TimestampR\x14maintenanceUntilTime\x122\n" +
+	"\x15maintenance_time_zone\x18> \x01(\tR\x13maintenanceTimeZone\x12N\n" +
+	"\x15next_maintenance_time\x18? \x01(\v2\x1a.google.protobuf.TimestampR\x13nextMaintenanceTime\x12\x1d\n" +
+	"\n" +
+	"drain_rate\x18@ \x01(\x05R\tdrainRate\"\xcb\x02\n" +
 	"\fStreamStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bmessages\x18\x02 \x01(\x04R\bmessages\x12\x14\n" +
@@ -1247,11 +1654,43 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\amax_age\x18\a \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\x129\n" +
 	"\n" +
 	"first_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tfirstTime\x12!\n" +
-	"\fused_percent\x18\t \x01(\x05R\vusedPercent2\xc5\x01\n" +
+	"\fused_percent\x18\t \x01(\x05R\vusedPercent\"\x86\x01\n" +
+	"\x14GetTimeSeriesRequest\x12*\n" +
+	"\frecipient_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\vrecipientId\x12B\n" +
+	"\x05range\x18\x02 \x01(\x0e2\".outbound.v1.TimeSeriesRange.RangeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05range\"N\n" +
+	"\x0fTimeSeriesRange\";\n" +
+	"\x05Range\x12\x15\n" +
+	"\x11RANGE_UNSPECIFIED\x10\x00\x12\b\n" +
+	"\x04HOUR\x10\x01\x12\a\n" +
+	"\x03DAY\x10\x02\x12\b\n" +
+	"\x04WEEK\x10\x03\"\x89\x03\n" +
+	"\n" +
+	"TimeSeries\x12!\n" +
+	"\frecipient_id\x18\x01 \x01(\tR\vrecipientId\x128\n" +
+	"\x05range\x18\x02 \x01(\x0e2\".outbound.v1.TimeSeriesRange.RangeR\x05range\x125\n" +
+	"\binterval\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\binterval\x124\n" +
+	"\x06points\x18\x04 \x03(\v2\x1c.outbound.v1.TimeSeriesPointR\x06points\x122\n" +
+	"\x05total\x18\x05 \x01(\v2\x1c.outbound.v1.TimeSeriesPointR\x05total\x12D\n" +
+	"\x10known_since_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x0eknownSinceTime\x127\n" +
+	"\tread_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\breadTime\"\xe3\x02\n" +
+	"\x0fTimeSeriesPoint\x129\n" +
+	"\n" +
+	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x1c\n" +
+	"\tdelivered\x18\x02 \x01(\x03R\tdelivered\x12'\n" +
+	"\x0ffailed_attempts\x18\x03 \x01(\x03R\x0efailedAttempts\x12+\n" +
+	"\x11failed_deliveries\x18\x04 \x01(\x03R\x10failedDeliveries\x12:\n" +
+	"\vlatency_p50\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"latencyP50\x12:\n" +
+	"\vlatency_p95\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"latencyP95\x12\x1d\n" +
+	"\awaiting\x18\a \x01(\x03H\x00R\awaiting\x88\x01\x01B\n" +
+	"\n" +
+	"\b_waiting2\xaa\x02\n" +
 	"\rStatusService\x12S\n" +
 	"\tGetStatus\x12\x1d.outbound.v1.GetStatusRequest\x1a\x13.outbound.v1.Status\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/status\x12_\n" +
-	"\vWatchStatus\x12\x1f.outbound.v1.WatchStatusRequest\x1a\x13.outbound.v1.Status\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/status:watch0\x01BBZ@github.com/outbound-events/outbound/proto/outbound/v1;outboundv1b\x06proto3"
+	"\vWatchStatus\x12\x1f.outbound.v1.WatchStatusRequest\x1a\x13.outbound.v1.Status\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/status:watch0\x01\x12c\n" +
+	"\rGetTimeSeries\x12!.outbound.v1.GetTimeSeriesRequest\x1a\x17.outbound.v1.TimeSeries\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/timeseriesBBZ@github.com/outbound-events/outbound/proto/outbound/v1;outboundv1b\x06proto3"
 
 var (
 	file_outbound_v1_status_service_proto_rawDescOnce sync.Once
@@ -1265,65 +1704,85 @@ func file_outbound_v1_status_service_proto_rawDescGZIP() []byte {
 	return file_outbound_v1_status_service_proto_rawDescData
 }
 
-var file_outbound_v1_status_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_outbound_v1_status_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_outbound_v1_status_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_outbound_v1_status_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_outbound_v1_status_service_proto_goTypes = []any{
 	(RecipientHealth_Health)(0),   // 0: outbound.v1.RecipientHealth.Health
-	(*GetStatusRequest)(nil),      // 1: outbound.v1.GetStatusRequest
-	(*WatchStatusRequest)(nil),    // 2: outbound.v1.WatchStatusRequest
-	(*Status)(nil),                // 3: outbound.v1.Status
-	(*RelayStatus)(nil),           // 4: outbound.v1.RelayStatus
-	(*ServiceStatus)(nil),         // 5: outbound.v1.ServiceStatus
-	(*Expiry)(nil),                // 6: outbound.v1.Expiry
-	(*ApplianceStatus)(nil),       // 7: outbound.v1.ApplianceStatus
-	(*DiskStatus)(nil),            // 8: outbound.v1.DiskStatus
-	(*Activity)(nil),              // 9: outbound.v1.Activity
-	(*RecipientHealth)(nil),       // 10: outbound.v1.RecipientHealth
-	(*RecipientStatus)(nil),       // 11: outbound.v1.RecipientStatus
-	(*StreamStatus)(nil),          // 12: outbound.v1.StreamStatus
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
+	(TimeSeriesRange_Range)(0),    // 1: outbound.v1.TimeSeriesRange.Range
+	(*GetStatusRequest)(nil),      // 2: outbound.v1.GetStatusRequest
+	(*WatchStatusRequest)(nil),    // 3: outbound.v1.WatchStatusRequest
+	(*Status)(nil),                // 4: outbound.v1.Status
+	(*RelayStatus)(nil),           // 5: outbound.v1.RelayStatus
+	(*ServiceStatus)(nil),         // 6: outbound.v1.ServiceStatus
+	(*Expiry)(nil),                // 7: outbound.v1.Expiry
+	(*ApplianceStatus)(nil),       // 8: outbound.v1.ApplianceStatus
+	(*DiskStatus)(nil),            // 9: outbound.v1.DiskStatus
+	(*Activity)(nil),              // 10: outbound.v1.Activity
+	(*RecipientHealth)(nil),       // 11: outbound.v1.RecipientHealth
+	(*RecipientStatus)(nil),       // 12: outbound.v1.RecipientStatus
+	(*StreamStatus)(nil),          // 13: outbound.v1.StreamStatus
+	(*GetTimeSeriesRequest)(nil),  // 14: outbound.v1.GetTimeSeriesRequest
+	(*TimeSeriesRange)(nil),       // 15: outbound.v1.TimeSeriesRange
+	(*TimeSeries)(nil),            // 16: outbound.v1.TimeSeries
+	(*TimeSeriesPoint)(nil),       // 17: outbound.v1.TimeSeriesPoint
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 19: google.protobuf.Duration
 }
 var file_outbound_v1_status_service_proto_depIdxs = []int32{
-	11, // 0: outbound.v1.Status.recipients:type_name -> outbound.v1.RecipientStatus
-	12, // 1: outbound.v1.Status.streams:type_name -> outbound.v1.StreamStatus
-	4,  // 2: outbound.v1.Status.relay:type_name -> outbound.v1.RelayStatus
-	5,  // 3: outbound.v1.Status.services:type_name -> outbound.v1.ServiceStatus
-	6,  // 4: outbound.v1.Status.expiries:type_name -> outbound.v1.Expiry
-	7,  // 5: outbound.v1.Status.appliances:type_name -> outbound.v1.ApplianceStatus
-	8,  // 6: outbound.v1.Status.disk:type_name -> outbound.v1.DiskStatus
-	13, // 7: outbound.v1.RelayStatus.checked_time:type_name -> google.protobuf.Timestamp
-	13, // 8: outbound.v1.RelayStatus.accepted_time:type_name -> google.protobuf.Timestamp
-	13, // 9: outbound.v1.RelayStatus.failing_since_time:type_name -> google.protobuf.Timestamp
-	13, // 10: outbound.v1.ServiceStatus.start_time:type_name -> google.protobuf.Timestamp
-	13, // 11: outbound.v1.Expiry.expire_time:type_name -> google.protobuf.Timestamp
-	13, // 12: outbound.v1.ApplianceStatus.last_event_time:type_name -> google.protobuf.Timestamp
-	14, // 13: outbound.v1.ApplianceStatus.silent_after:type_name -> google.protobuf.Duration
-	13, // 14: outbound.v1.Activity.start_time:type_name -> google.protobuf.Timestamp
+	12, // 0: outbound.v1.Status.recipients:type_name -> outbound.v1.RecipientStatus
+	13, // 1: outbound.v1.Status.streams:type_name -> outbound.v1.StreamStatus
+	5,  // 2: outbound.v1.Status.relay:type_name -> outbound.v1.RelayStatus
+	6,  // 3: outbound.v1.Status.services:type_name -> outbound.v1.ServiceStatus
+	7,  // 4: outbound.v1.Status.expiries:type_name -> outbound.v1.Expiry
+	8,  // 5: outbound.v1.Status.appliances:type_name -> outbound.v1.ApplianceStatus
+	9,  // 6: outbound.v1.Status.disk:type_name -> outbound.v1.DiskStatus
+	18, // 7: outbound.v1.RelayStatus.checked_time:type_name -> google.protobuf.Timestamp
+	18, // 8: outbound.v1.RelayStatus.accepted_time:type_name -> google.protobuf.Timestamp
+	18, // 9: outbound.v1.RelayStatus.failing_since_time:type_name -> google.protobuf.Timestamp
+	18, // 10: outbound.v1.ServiceStatus.start_time:type_name -> google.protobuf.Timestamp
+	18, // 11: outbound.v1.Expiry.expire_time:type_name -> google.protobuf.Timestamp
+	18, // 12: outbound.v1.ApplianceStatus.last_event_time:type_name -> google.protobuf.Timestamp
+	19, // 13: outbound.v1.ApplianceStatus.silent_after:type_name -> google.protobuf.Duration
+	18, // 14: outbound.v1.Activity.start_time:type_name -> google.protobuf.Timestamp
 	0,  // 15: outbound.v1.RecipientStatus.health:type_name -> outbound.v1.RecipientHealth.Health
-	13, // 16: outbound.v1.RecipientStatus.oldest_queued_time:type_name -> google.protobuf.Timestamp
-	13, // 17: outbound.v1.RecipientStatus.last_attempt_time:type_name -> google.protobuf.Timestamp
-	13, // 18: outbound.v1.RecipientStatus.last_delivered_time:type_name -> google.protobuf.Timestamp
-	13, // 19: outbound.v1.RecipientStatus.failing_since_time:type_name -> google.protobuf.Timestamp
-	13, // 20: outbound.v1.RecipientStatus.next_attempt_time:type_name -> google.protobuf.Timestamp
-	13, // 21: outbound.v1.RecipientStatus.last_alert_time:type_name -> google.protobuf.Timestamp
-	9,  // 22: outbound.v1.RecipientStatus.activity:type_name -> outbound.v1.Activity
-	13, // 23: outbound.v1.RecipientStatus.breaker_since_time:type_name -> google.protobuf.Timestamp
-	14, // 24: outbound.v1.RecipientStatus.probe_interval:type_name -> google.protobuf.Duration
-	13, // 25: outbound.v1.RecipientStatus.next_probe_time:type_name -> google.protobuf.Timestamp
-	13, // 26: outbound.v1.RecipientStatus.skipped_since_time:type_name -> google.protobuf.Timestamp
-	13, // 27: outbound.v1.RecipientStatus.skipped_until_time:type_name -> google.protobuf.Timestamp
-	14, // 28: outbound.v1.StreamStatus.max_age:type_name -> google.protobuf.Duration
-	13, // 29: outbound.v1.StreamStatus.first_time:type_name -> google.protobuf.Timestamp
-	1,  // 30: outbound.v1.StatusService.GetStatus:input_type -> outbound.v1.GetStatusRequest
-	2,  // 31: outbound.v1.StatusService.WatchStatus:input_type -> outbound.v1.WatchStatusRequest
-	3,  // 32: outbound.v1.StatusService.GetStatus:output_type -> outbound.v1.Status
-	3,  // 33: outbound.v1.StatusService.WatchStatus:output_type -> outbound.v1.Status
-	32, // [32:34] is the sub-list for method output_type
-	30, // [30:32] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	18, // 16: outbound.v1.RecipientStatus.oldest_queued_time:type_name -> google.protobuf.Timestamp
+	18, // 17: outbound.v1.RecipientStatus.last_attempt_time:type_name -> google.protobuf.Timestamp
+	18, // 18: outbound.v1.RecipientStatus.last_delivered_time:type_name -> google.protobuf.Timestamp
+	18, // 19: outbound.v1.RecipientStatus.failing_since_time:type_name -> google.protobuf.Timestamp
+	18, // 20: outbound.v1.RecipientStatus.next_attempt_time:type_name -> google.protobuf.Timestamp
+	18, // 21: outbound.v1.RecipientStatus.last_alert_time:type_name -> google.protobuf.Timestamp
+	10, // 22: outbound.v1.RecipientStatus.activity:type_name -> outbound.v1.Activity
+	18, // 23: outbound.v1.RecipientStatus.breaker_since_time:type_name -> google.protobuf.Timestamp
+	19, // 24: outbound.v1.RecipientStatus.probe_interval:type_name -> google.protobuf.Duration
+	18, // 25: outbound.v1.RecipientStatus.next_probe_time:type_name -> google.protobuf.Timestamp
+	18, // 26: outbound.v1.RecipientStatus.skipped_since_time:type_name -> google.protobuf.Timestamp
+	18, // 27: outbound.v1.RecipientStatus.skipped_until_time:type_name -> google.protobuf.Timestamp
+	18, // 28: outbound.v1.RecipientStatus.maintenance_since_time:type_name -> google.protobuf.Timestamp
+	18, // 29: outbound.v1.RecipientStatus.maintenance_until_time:type_name -> google.protobuf.Timestamp
+	18, // 30: outbound.v1.RecipientStatus.next_maintenance_time:type_name -> google.protobuf.Timestamp
+	19, // 31: outbound.v1.StreamStatus.max_age:type_name -> google.protobuf.Duration
+	18, // 32: outbound.v1.StreamStatus.first_time:type_name -> google.protobuf.Timestamp
+	1,  // 33: outbound.v1.GetTimeSeriesRequest.range:type_name -> outbound.v1.TimeSeriesRange.Range
+	1,  // 34: outbound.v1.TimeSeries.range:type_name -> outbound.v1.TimeSeriesRange.Range
+	19, // 35: outbound.v1.TimeSeries.interval:type_name -> google.protobuf.Duration
+	17, // 36: outbound.v1.TimeSeries.points:type_name -> outbound.v1.TimeSeriesPoint
+	17, // 37: outbound.v1.TimeSeries.total:type_name -> outbound.v1.TimeSeriesPoint
+	18, // 38: outbound.v1.TimeSeries.known_since_time:type_name -> google.protobuf.Timestamp
+	18, // 39: outbound.v1.TimeSeries.read_time:type_name -> google.protobuf.Timestamp
+	18, // 40: outbound.v1.TimeSeriesPoint.start_time:type_name -> google.protobuf.Timestamp
+	19, // 41: outbound.v1.TimeSeriesPoint.latency_p50:type_name -> google.protobuf.Duration
+	19, // 42: outbound.v1.TimeSeriesPoint.latency_p95:type_name -> google.protobuf.Duration
+	2,  // 43: outbound.v1.StatusService.GetStatus:input_type -> outbound.v1.GetStatusRequest
+	3,  // 44: outbound.v1.StatusService.WatchStatus:input_type -> outbound.v1.WatchStatusRequest
+	14, // 45: outbound.v1.StatusService.GetTimeSeries:input_type -> outbound.v1.GetTimeSeriesRequest
+	4,  // 46: outbound.v1.StatusService.GetStatus:output_type -> outbound.v1.Status
+	4,  // 47: outbound.v1.StatusService.WatchStatus:output_type -> outbound.v1.Status
+	16, // 48: outbound.v1.StatusService.GetTimeSeries:output_type -> outbound.v1.TimeSeries
+	46, // [46:49] is the sub-list for method output_type
+	43, // [43:46] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_status_service_proto_init() }
@@ -1331,13 +1790,14 @@ func file_outbound_v1_status_service_proto_init() {
 	if File_outbound_v1_status_service_proto != nil {
 		return
 	}
+	file_outbound_v1_status_service_proto_msgTypes[15].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_status_service_proto_rawDesc), len(file_outbound_v1_status_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   12,
+			NumEnums:      2,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

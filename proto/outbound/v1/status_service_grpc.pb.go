@@ -19,8 +19,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	StatusService_GetStatus_FullMethodName   = "/outbound.v1.StatusService/GetStatus"
-	StatusService_WatchStatus_FullMethodName = "/outbound.v1.StatusService/WatchStatus"
+	StatusService_GetStatus_FullMethodName     = "/outbound.v1.StatusService/GetStatus"
+	StatusService_WatchStatus_FullMethodName   = "/outbound.v1.StatusService/WatchStatus"
+	StatusService_GetTimeSeries_FullMethodName = "/outbound.v1.StatusService/GetTimeSeries"
 )
 
 // StatusServiceClient is the client API for StatusService service.
@@ -34,6 +35,9 @@ type StatusServiceClient interface {
 	// Streams the current status, then the status after each change of a recipient's health, at most once a second. Over REST: one JSON
 	// object a line.
 	WatchStatus(ctx context.Context, in *WatchStatusRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Status], error)
+	// Gets what happened over the last hour, day or week, in intervals: deliveries, failures, latency and queue, of all recipients
+	// together or of one.
+	GetTimeSeries(ctx context.Context, in *GetTimeSeriesRequest, opts ...grpc.CallOption) (*TimeSeries, error)
 }
 
 type statusServiceClient struct {
@@ -73,6 +77,16 @@ func (c *statusServiceClient) WatchStatus(ctx context.Context, in *WatchStatusRe
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type StatusService_WatchStatusClient = grpc.ServerStreamingClient[Status]
 
+func (c *statusServiceClient) GetTimeSeries(ctx context.Context, in *GetTimeSeriesRequest, opts ...grpc.CallOption) (*TimeSeries, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TimeSeries)
+	err := c.cc.Invoke(ctx, StatusService_GetTimeSeries_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // StatusServiceServer is the server API for StatusService service.
 // All implementations must embed UnimplementedStatusServiceServer
 // for forward compatibility.
@@ -84,6 +98,9 @@ type StatusServiceServer interface {
 	// Streams the current status, then the status after each change of a recipient's health, at most once a second. Over REST: one JSON
 	// object a line.
 	WatchStatus(*WatchStatusRequest, grpc.ServerStreamingServer[Status]) error
+	// Gets what happened over the last hour, day or week, in intervals: deliveries, failures, latency and queue, of all recipients
+	// together or of one.
+	GetTimeSeries(context.Context, *GetTimeSeriesRequest) (*TimeSeries, error)
 	mustEmbedUnimplementedStatusServiceServer()
 }
 
@@ -99,6 +116,9 @@ func (UnimplementedStatusServiceServer) GetStatus(context.Context, *GetStatusReq
 }
 func (UnimplementedStatusServiceServer) WatchStatus(*WatchStatusRequest, grpc.ServerStreamingServer[Status]) error {
 	return status.Error(codes.Unimplemented, "method WatchStatus not implemented")
+}
+func (UnimplementedStatusServiceServer) GetTimeSeries(context.Context, *GetTimeSeriesRequest) (*TimeSeries, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetTimeSeries not implemented")
 }
 func (UnimplementedStatusServiceServer) mustEmbedUnimplementedStatusServiceServer() {}
 func (UnimplementedStatusServiceServer) testEmbeddedByValue()                       {}
@@ -150,6 +170,24 @@ func _StatusService_WatchStatus_Handler(srv interface{}, stream grpc.ServerStrea
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type StatusService_WatchStatusServer = grpc.ServerStreamingServer[Status]
 
+func _StatusService_GetTimeSeries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetTimeSeriesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StatusServiceServer).GetTimeSeries(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StatusService_GetTimeSeries_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StatusServiceServer).GetTimeSeries(ctx, req.(*GetTimeSeriesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // StatusService_ServiceDesc is the grpc.ServiceDesc for StatusService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -160,6 +198,10 @@ var StatusService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetStatus",
 			Handler:    _StatusService_GetStatus_Handler,
+		},
+		{
+			MethodName: "GetTimeSeries",
+			Handler:    _StatusService_GetTimeSeries_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -167,15 +167,21 @@ func (b *Bucket) synced(revision uint64) error {
 
 // All reads every live entry whose key begins with prefix, sorted by key.
 func (b *Bucket) All(ctx context.Context, prefix string) ([]Entry, error) {
-	return Again(ctx, b.conn, func(ctx context.Context) ([]Entry, error) { return b.all(ctx, prefix) })
-}
-
-func (b *Bucket) all(ctx context.Context, prefix string) ([]Entry, error) {
 	keys := ">"
 	if strings.HasSuffix(prefix, ".") {
 		keys = prefix + ">" // so that the broker does not send the others
 	}
-	w, err := b.KV.Watch(ctx, keys, jetstream.IgnoreDeletes())
+	all, err := b.AllOf(ctx, keys)
+	return slices.DeleteFunc(all, func(e Entry) bool { return !strings.HasPrefix(e.Key, prefix) }), err
+}
+
+// AllOf reads every live entry whose key matches one of some patterns, sorted by key. The broker sends no others.
+func (b *Bucket) AllOf(ctx context.Context, patterns ...string) ([]Entry, error) {
+	return Again(ctx, b.conn, func(ctx context.Context) ([]Entry, error) { return b.all(ctx, slices.Clone(patterns)) })
+}
+
+func (b *Bucket) all(ctx context.Context, patterns []string) ([]Entry, error) {
+	w, err := b.KV.WatchFiltered(ctx, patterns, jetstream.IgnoreDeletes())
 	if err != nil {
 		return nil, fmt.Errorf("list bucket %s: %w", b.name, err)
 	}
@@ -193,9 +199,7 @@ func (b *Bucket) all(ctx context.Context, prefix string) ([]Entry, error) {
 				sort.Slice(out, func(i, j int) bool { return out[i].Key < out[j].Key })
 				return out, nil
 			}
-			if strings.HasPrefix(e.Key(), prefix) {
-				out = append(out, Entry{Key: e.Key(), Value: e.Value(), Revision: e.Revision(), Time: e.Created()})
-			}
+			out = append(out, Entry{Key: e.Key(), Value: e.Value(), Revision: e.Revision(), Time: e.Created()})
 		}
 	}
 }

@@ -77,7 +77,7 @@ func kindOf(word string) (Kind, bool) {
 	switch word {
 	case "DELIVERED", "OK", "✓":
 		return Good, true
-	case "RETRYING", "WAITING", "PAUSED", "HOLD", "paused":
+	case "RETRYING", "WAITING", "PAUSED", "HOLD", "paused", "MAINTENANCE":
 		return Warn, true
 	case "EXPIRED", "REJECTED", "FAILING", "failing", "✗":
 		return Bad, true

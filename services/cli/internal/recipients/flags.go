@@ -14,9 +14,10 @@ import (
 // recipientFlags are the fields of a recipient as flags. Rare fields are set by a file.
 type recipientFlags struct {
 	file              string
-	headers           []string
+	headers, windows  []string
 	auth              authFlags
 	texts             textFlags
+	preset            presetFlags
 	signingFiles      []string
 	sign, signEd25519 bool
 	disabled          bool
@@ -30,15 +31,18 @@ func (r *recipientFlags) define(env *command.Env, cmd *cobra.Command, create boo
 	if create {
 		f.String("id", "", "recipient ID, cannot be changed later (default: derived from the name)")
 		f.BoolVar(&r.disabled, "disabled", false, "create it disabled")
+		r.preset.define(env, cmd)
 	}
 	command.DefineFields(cmd, recipientFields())
 	f.StringArrayVar(&r.headers, "header", nil, "custom request header, as 'Name: value'; may be repeated; replaces all custom headers")
+	f.StringArrayVar(&r.windows, windowFlag, nil, windowHelp)
 	r.auth.define(cmd)
 	r.texts.define(cmd)
 	f.BoolVar(&r.sign, "sign", false, "sign requests with a new shared secret, shown only once")
 	f.BoolVar(&r.signEd25519, "sign-ed25519", false, "sign requests with a new Ed25519 key and show its public key")
 	f.StringArrayVar(&r.signingFiles, "signing-secret-file", nil, "file with a signing secret (whsec_… or whsk_…); may be repeated")
-	command.NameFields(cmd, map[string]string{"id": "id", "http.headers": "header", "http.signingSecrets": "signing-secret-file"})
+	command.NameFields(cmd, map[string]string{"id": "id", "maintenanceWindows": windowFlag, "http.headers": "header",
+		"http.signingSecrets": "signing-secret-file"})
 	if !create {
 		f.BoolVar(&r.replaceSecrets, "replace-secrets", false, "drop the signing secrets that are not named again; see rotate-secret")
 	}
@@ -66,6 +70,9 @@ func (r *recipientFlags) tree(files *input.Reader, cmd *cobra.Command) (resource
 			return nil, err
 		}
 	}
+	if err := r.preset.add(files, t); err != nil {
+		return nil, err
+	}
 	f := cmd.Flags()
 	if id := f.Lookup("id"); id != nil && id.Changed {
 		resource.Set(t, "id", id.Value.String())
@@ -76,7 +83,7 @@ func (r *recipientFlags) tree(files *input.Reader, cmd *cobra.Command) (resource
 	if err := command.SetFields(t, files, cmd, recipientFields()); err != nil {
 		return nil, err
 	}
-	for _, add := range []func(*input.Reader, resource.Tree) error{r.addHeaders, r.auth.add, r.texts.add, r.addSigning} {
+	for _, add := range []func(*input.Reader, resource.Tree) error{r.addHeaders, r.addWindows, r.auth.add, r.texts.add, r.addSigning} {
 		if err := add(files, t); err != nil {
 			return nil, err
 		}

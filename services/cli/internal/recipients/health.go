@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
+	"github.com/outbound-events/outbound/pkg/recipient/maintenance"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/cli/internal/client"
 	"github.com/outbound-events/outbound/services/cli/internal/command"
@@ -33,5 +35,17 @@ func (h healths) cells(id string) (health, queued string) {
 	if !ok {
 		return "-", "-"
 	}
+	if r.GetMaintenanceUntilTime() != nil {
+		return r.GetHealth().String() + " until " + maintenanceEnd(r), fmt.Sprint(r.GetQueuedEvents())
+	}
 	return r.GetHealth().String(), fmt.Sprint(r.GetQueuedEvents())
+}
+
+// maintenanceEnd is when the open maintenance window of a recipient closes, in its time zone.
+func maintenanceEnd(r *outboundv1.RecipientStatus) string {
+	zone, err := maintenance.Zone(r.GetMaintenanceTimeZone())
+	if err != nil {
+		zone = time.UTC
+	}
+	return maintenance.TimeIn(r.GetMaintenanceUntilTime().AsTime(), time.Now(), zone)
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -23,9 +22,8 @@ import (
 func Command(env *command.Env) *cobra.Command {
 	return command.Group("recipients", "Manage recipients",
 		listCommand(env), getCommand(env), createCommand(env), updateCommand(env), deleteCommand(env),
-		switchCommand(env, "enable", "Resume sending events to a recipient", true),
-		switchCommand(env, "disable", "Stop sending events to a recipient", false),
-		testCommand(env), previewCommand(env), doctorCommand(env), testFilterCommand(env), purgeCommand(env), rotateCommand(env))
+		enableCommand(env), disableCommand(env), backfillCommand(env), probeCommand(env), testCommand(env),
+		previewCommand(env), doctorCommand(env), testFilterCommand(env), purgeCommand(env), rotateCommand(env))
 }
 
 func listCommand(env *command.Env) *cobra.Command {
@@ -97,29 +95,16 @@ func deleteCommand(env *command.Env) *cobra.Command {
 	return cmd
 }
 
-func switchCommand(env *command.Env, use, short string, enabled bool) *cobra.Command {
-	return &cobra.Command{
-		Use: use + " RECIPIENT", Short: short, Args: command.Arguments("RECIPIENT"),
-		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
-			saved := &outboundv1.Recipient{}
-			want := &outboundv1.Recipient{Enabled: proto.Bool(enabled)}
-			if err := c.Patch(ctx, client.RecipientPath(args[0]), want, []string{"enabled"}, saved); err != nil {
-				return err
-			}
-			return showSaved(env, use+"d", saved)
-		}),
-	}
-}
-
 func testCommand(env *command.Env) *cobra.Command {
 	var eventType string
 	var set []string
+	var during bool
 	cmd := &cobra.Command{
 		Use:   "test RECIPIENT",
 		Short: "Send a test event to a recipient on the normal delivery path",
 		Args:  command.Arguments("RECIPIENT"),
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
-			req := &outboundv1.TestRecipientRequest{EventType: eventType}
+			req := &outboundv1.TestRecipientRequest{EventType: eventType, DuringMaintenance: during}
 			if len(set) > 0 {
 				data, err := command.Pairs(set)
 				if err != nil {
@@ -141,6 +126,7 @@ func testCommand(env *command.Env) *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringVar(&eventType, "event", "", "event type (default: the recipient's first)")
+	duringFlag(cmd, &during)
 	cmd.Flags().StringArrayVar(&set, "set", nil, "variable of the test event, as name=value; may be repeated")
 	return cmd
 }

@@ -25,6 +25,7 @@ func checkBody(v *validation.Violations, r *outboundv1.Recipient, f checkInput) 
 		v.Add(field, validation.Invalid, err.Error())
 		return
 	}
+	body = body.With(h.GetHeaders())
 	var custom []string
 	if h.GetSendCustomFields() {
 		custom = slices.Sorted(slices.Values(f.custom))

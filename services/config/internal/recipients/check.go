@@ -71,6 +71,7 @@ func checkRecipient(v *validation.Violations, r *outboundv1.Recipient, f checkIn
 		v.Add("displayName", validation.Missing, "is empty: set a name for the recipient")
 	}
 	checkTypes(v, r, f)
+	v.Maintenance(r.GetMaintenanceWindows(), f.now)
 	if was, is := store.ChannelOf(f.old.GetRecipient()), store.ChannelOf(r); f.old != nil && r.GetChannel() != nil && was != is {
 		v.Add(string(is), validation.Immutable,
 			fmt.Sprintf("the channel of a recipient can't change from %s to %s: create another recipient and delete this one", was, is))

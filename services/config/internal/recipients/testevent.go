@@ -16,6 +16,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/filter"
+	"github.com/outbound-events/outbound/pkg/recipient/maintenance"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -60,6 +61,10 @@ func (s *Tester) TestRecipient(ctx context.Context, q *outboundv1.TestRecipientR
 	if !r.GetEnabled() && r.GetWhileDisabled() == outboundv1.Recipient_WhileDisabled_HOLD {
 		return nil, rpc.FailedPrecondition("HELD",
 			fmt.Sprintf("recipient %s is paused (disabled with HOLD), so a test event would be held: enable it first", q.GetId()))
+	}
+	if w, open := stored.InMaintenance(s.recipients.now()); open && !q.GetDuringMaintenance() {
+		return nil, rpc.FailedPrecondition("MAINTENANCE", fmt.Sprintf("recipient %s is in maintenance until %s, so a test event would be held: "+
+			"set duringMaintenance (--during-maintenance) to send it now", q.GetId(), maintenance.TimeIn(w.End, s.recipients.now(), w.Zone)))
 	}
 	wanted := q.GetEventType()
 	if wanted == "" {

@@ -6,15 +6,15 @@ import (
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/config/internal/certificates"
+	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
 
 // warnings returns what an operator should know about settings that are valid.
 func warnings(r *outboundv1.Recipient, now time.Time) []string {
-	h := r.GetHttp()
+	h, out := r.GetHttp(), validation.MaintenanceWarnings(r.GetMaintenanceWindows(), now)
 	if h == nil {
-		return mailWarnings(r)
+		return append(out, mailWarnings(r)...)
 	}
-	var out []string
 	plain := strings.HasPrefix(strings.ToLower(h.GetUrl()), "http:")
 	if plain {
 		out = append(out, "http.url uses http: events are sent unencrypted.")

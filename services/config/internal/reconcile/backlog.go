@@ -134,7 +134,7 @@ func (s *BacklogLimiter) freeStorage(ctx context.Context, to goal) ([]*endedQueu
 	for _, r := range all {
 		floor, ok := floors[bus.ConsumerName(r.Channel(), r.ID())]
 		pins := ok && floor < to.through
-		if !pins || !ahead && !to.old && !r.Holds() {
+		if !pins || !ahead && !to.old && !r.Waits(s.bus.Now()) {
 			delete(s.inHand, r.ID())
 			continue
 		}
@@ -189,7 +189,7 @@ func patience(fill float64) time.Duration {
 // sequence were handed out, and the first has no record of a failure.
 func (s *BacklogLimiter) beingSent(ctx context.Context, r store.Recipient, h control.Backlog, to goal) bool {
 	id := r.ID()
-	if h.Given < to.through || r.Holds() || r.Deleting() {
+	if h.Given < to.through || r.Waits(s.bus.Now()) || r.Deleting() {
 		delete(s.inHand, id)
 		return false
 	}
@@ -213,7 +213,7 @@ func (s *BacklogLimiter) beingSent(ctx context.Context, r store.Recipient, h con
 // holds is left alone if it no longer does.
 func (s *BacklogLimiter) cutBacklog(ctx context.Context, r store.Recipient, through uint64, anyway bool) error {
 	cut := func(was store.Recipient, now time.Time) (*outboundv1.StoredRecipient, error) {
-		if !anyway && !was.Holds() || was.GetBacklogThrough() >= through {
+		if !anyway && !was.Waits(now) || was.GetBacklogThrough() >= through {
 			return nil, store.ErrUnchanged
 		}
 		next, _ := proto.Clone(was.StoredRecipient).(*outboundv1.StoredRecipient)

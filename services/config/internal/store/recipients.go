@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/maintenance"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -38,6 +41,21 @@ func (r Recipient) Describe() recipient.Descriptor { return Describe(r.GetRecipi
 // Holds reports whether the recipient is disabled and keeps its events meanwhile.
 func (r Recipient) Holds() bool {
 	return !r.GetRecipient().GetEnabled() && r.GetRecipient().GetWhileDisabled() == outboundv1.Recipient_WhileDisabled_HOLD
+}
+
+// InMaintenance returns the maintenance window that holds the recipient's deliveries at a time.
+func (r Recipient) InMaintenance(t time.Time) (maintenance.Block, bool) {
+	windows, err := configclient.DecodeMaintenance(r.GetRecipient().GetMaintenanceWindows())
+	if err != nil || !r.GetRecipient().GetEnabled() || r.GetRecipient().GetDeleteTime() != nil {
+		return maintenance.Block{}, false
+	}
+	return maintenance.New(windows).At(t)
+}
+
+// Waits reports whether the recipient keeps its events at a time: it holds, or is in maintenance.
+func (r Recipient) Waits(t time.Time) bool {
+	_, open := r.InMaintenance(t)
+	return open || r.Holds()
 }
 
 // ChannelOf returns the channel of a recipient: the one whose field, which has its name, is set. Without one it is HTTP.

@@ -180,6 +180,9 @@ func count(v any) string {
 	return sign + digits
 }
 
+// Count formats a number with narrow spaces as thousands separators.
+func Count(n int64) string { return count(n) }
+
 func plural(v any, one, many string) string {
 	if number(v) == 1 {
 		return count(v) + " " + one

@@ -79,8 +79,8 @@ func quietReasons() map[reasons.Reason]string {
 		reasons.EventLost: "event lost by the store", reasons.RecipientLost: "recipient lost by the store",
 		reasons.SendNow: "sent now by a user", reasons.Extended: "extended by a user", reasons.NotDue: "not due yet",
 		reasons.NoSlot: "concurrency limit", reasons.Breaker: "recipient failing", reasons.RateLimit: "rate limit",
-		reasons.Shutdown: "sender stopped",
-		reasons.Unknown:  "recipient unknown", reasons.NoRecord: "not recorded yet",
+		reasons.Shutdown: "sender stopped", reasons.Maintenance: "recipient in maintenance",
+		reasons.Unknown: "recipient unknown", reasons.NoRecord: "not recorded yet",
 		reasons.ConfigBehind: "configuration not up to date", reasons.Overdue: "held too long, left to another sender",
 	}
 }

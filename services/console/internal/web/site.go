@@ -64,7 +64,7 @@ func New(d Deps) (*Site, error) {
 	s := &Site{Deps: d, mux: http.NewServeMux(), assets: a}
 	s.users = userCache{conn: d.Service}
 	if s.base, err = template.New("base").Funcs(s.functions()).ParseFS(ownTemplates, "templates/layout.html",
-		"templates/partials.html"); err != nil {
+		"templates/partials.html", "templates/plots.html"); err != nil {
 		return nil, fmt.Errorf("read the console's templates: %w", err)
 	}
 	own, err := fs.Sub(ownTemplates, "templates/pages")

@@ -9,6 +9,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/maintenance"
 )
 
 // settlement is what the broker does with a delivery's message once its change is recorded.
@@ -29,8 +30,25 @@ const (
 // changeFunc changes the newest record of a delivery, which is not final; or it returns, as a sentence, why it changes nothing.
 type changeFunc func(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string)
 
-// sendNow leaves alone what a sender may have taken: redelivering that would be a second attempt.
+// sendNow makes a delivery due, but not in a maintenance window.
 func sendNow(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string) {
+	if b, open := r.InMaintenance(now); open {
+		return rec, 0, "the recipient is in maintenance until " + maintenance.TimeIn(b.End, now, b.Zone) + ": the delivery continues then"
+	}
+	return attemptNow(r, rec, now)
+}
+
+// attemptInMaintenance makes a delivery due in a maintenance window, in which no sender takes what is not marked so.
+func attemptInMaintenance(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string) {
+	if far(rec, now) {
+		return attemptNow(r, rec, now)
+	}
+	rec.Reason, rec.Detail, rec.NextAttempt = reasons.SendNow, "next attempt requested now", &now
+	return rec, expedites, ""
+}
+
+// attemptNow leaves alone what a sender may have taken: redelivering that would be a second attempt.
+func attemptNow(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string) {
 	switch {
 	case !r.Enabled && (rec.ReplayID == "" || r.WhileDisabled == recipient.Hold):
 		return rec, 0, "the recipient is disabled: enable it first"

@@ -10,6 +10,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/maintenance"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history/internal/lookup"
@@ -28,7 +29,8 @@ type Prober struct {
 
 // Recipient makes the newest delivery that is retried to a recipient due now, and has the senders probe with what waits for its first
 // attempt.
-func (p *Prober) Recipient(ctx context.Context, id string) (*outboundv1.ProbeRecipientResponse, error) {
+func (p *Prober) Recipient(ctx context.Context, req *outboundv1.ProbeRecipientRequest) (*outboundv1.ProbeRecipientResponse, error) {
+	id := req.GetId()
 	if err := lookup.AwaitConfig(ctx, p.Config); err != nil {
 		return nil, err
 	}
@@ -41,6 +43,13 @@ func (p *Prober) Recipient(ctx context.Context, id string) (*outboundv1.ProbeRec
 	}
 	if err := p.waits(ctx, r); err != nil {
 		return nil, err
+	}
+	judge, held := sendNow, false
+	if b, open := r.InMaintenance(p.Bus.Now()); open {
+		if judge, held = attemptInMaintenance, true; !req.GetDuringMaintenance() {
+			return nil, rpc.FailedPrecondition("MAINTENANCE", fmt.Sprintf("recipient %s is in maintenance until %s: set duringMaintenance "+
+				"(--during-maintenance) to make an attempt now", id, maintenance.TimeIn(b.End, p.Bus.Now(), b.Zone)))
+		}
 	}
 	st, err := control.NewHealthStore(p.Bus).Get(ctx, r.Channel(), id)
 	if err != nil {
@@ -55,9 +64,13 @@ func (p *Prober) Recipient(ctx context.Context, id string) (*outboundv1.ProbeRec
 	}
 	if all := found.GetDeliveries(); len(all) > 0 {
 		resp.Delivery = &outboundv1.RetryDeliveriesRequest_Target{RecipientId: id, EventId: all[0].GetEventId(), ReplayId: all[0].GetReplayId()}
-		if _, err := p.change(ctx, []*outboundv1.RetryDeliveriesRequest_Target{resp.GetDelivery()}, sendNow); err != nil {
+		if _, err := p.change(ctx, []*outboundv1.RetryDeliveriesRequest_Target{resp.GetDelivery()}, judge); err != nil {
 			return nil, err
 		}
+	}
+	if held && resp.GetDelivery() == nil {
+		return nil, rpc.FailedPrecondition("NOTHING_WAITING",
+			fmt.Sprintf("no delivery is being retried to recipient %s, and new ones are held: send a test event with duringMaintenance", id))
 	}
 	if err := queue.New(p.Bus).Expedite(r.Channel(), id, nil); err != nil {
 		return nil, rpc.Unavailable(err.Error())

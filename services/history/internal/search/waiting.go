@@ -80,7 +80,7 @@ func waiting(r *recipient.Recipient, rec event.IntakeRecord) *outboundv1.Deliver
 	return &outboundv1.Delivery{
 		EventId: event.Key(rec.Appliance, rec.EventID), EventType: rec.Type, ApplianceId: rec.Appliance, RecipientId: r.ID,
 		State: outboundv1.DeliveryState_WAITING, SessionId: rec.Session, ExternalKey: rec.ExternalKey,
-		AcceptTime: protofield.Timestamp(rec.Time), ExpireTime: protofield.Timestamp(rec.Time.Add(r.Retry.Duration)),
+		AcceptTime: protofield.Timestamp(rec.Time), ExpireTime: protofield.Timestamp(r.Expire(rec.Time)),
 		Channel: string(r.Channel()), RecipientDisplayName: r.DisplayName,
 	}
 }

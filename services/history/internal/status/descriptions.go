@@ -9,7 +9,7 @@ import (
 type descriptions struct {
 	up, processes, notices, expiry                                                               telemetry.Described
 	recipients, deliveriesWaiting                                                                telemetry.Described
-	waiting, oldest, failingSince, breakerOpen                                                   telemetry.Described
+	waiting, oldest, failingSince, breakerOpen, maintenance                                      telemetry.Described
 	lastEvent, silent, appliances, appliancesSilent                                              telemetry.Described
 	streamBytes, streamBytesLimit, streamMessages, streamMessagesLimit, streamOldest, streamUsed telemetry.Described
 	relayConfigured, relayUp, relayFailingSince, relayChecked                                    telemetry.Described
@@ -33,6 +33,7 @@ func describe() descriptions {
 		oldest:            d("recipient_oldest_waiting_seconds", "Age of the oldest delivery that waits; 0: none waits.", to...),
 		failingSince:      d("recipient_failing_since_timestamp_seconds", "First failed attempt since the last success; 0: not failing.", to...),
 		breakerOpen:       d("recipient_breaker_open", "1 while the circuit breaker is open, else 0.", to...),
+		maintenance:       d("recipient_maintenance", "1 while a maintenance window holds deliveries, else 0.", to...),
 
 		lastEvent: d("appliance_last_event_timestamp_seconds", "When an appliance's last event was accepted; 0: none is known.", appliance),
 		silent:    d("appliance_silent", "1 while an appliance is silent for longer than it may be, else 0.", appliance),

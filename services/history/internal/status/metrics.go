@@ -83,7 +83,7 @@ func (m *Metrics) put(put telemetry.Put) {
 
 // recipientSums are the figures of the recipients that share series.
 type recipientSums struct {
-	waiting, oldest, since, open float64
+	waiting, oldest, since, open, held float64
 }
 
 func (m *Metrics) recipients(put telemetry.Put, all []*outboundv1.RecipientStatus) {
@@ -93,7 +93,7 @@ func (m *Metrics) recipients(put telemetry.Put, all []*outboundv1.RecipientStatu
 	rest := map[string]*recipientSums{}
 	for i, r := range all {
 		x := recipientSums{waiting: float64(r.GetQueuedEvents()), since: seconds(r.GetFailingSinceTime()),
-			open: telemetry.Truth(r.GetBreakerOpen())}
+			open: telemetry.Truth(r.GetBreakerOpen()), held: telemetry.Truth(r.GetMaintenanceUntilTime() != nil)}
 		if r.GetOldestQueuedTime() != nil {
 			x.oldest = max(now.Sub(r.GetOldestQueuedTime().AsTime()).Seconds(), 0)
 		}
@@ -115,7 +115,7 @@ func (m *Metrics) recipients(put telemetry.Put, all []*outboundv1.RecipientStatu
 
 // add takes in another recipient: sums, the longest wait and the earliest failure.
 func (s *recipientSums) add(x recipientSums) {
-	s.waiting, s.open, s.oldest = s.waiting+x.waiting, s.open+x.open, max(s.oldest, x.oldest)
+	s.waiting, s.open, s.held, s.oldest = s.waiting+x.waiting, s.open+x.open, s.held+x.held, max(s.oldest, x.oldest)
 	if x.since > 0 && (s.since == 0 || x.since < s.since) {
 		s.since = x.since
 	}
@@ -126,6 +126,7 @@ func (m *Metrics) recipient(put telemetry.Put, x recipientSums, id, channel stri
 	put(m.d.oldest, x.oldest, id, channel)
 	put(m.d.failingSince, x.since, id, channel)
 	put(m.d.breakerOpen, x.open, id, channel)
+	put(m.d.maintenance, x.held, id, channel)
 }
 
 // byNeed orders recipients by how much their figures are needed: those that fail, then the longest queues.

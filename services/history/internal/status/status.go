@@ -119,7 +119,7 @@ func (s *Reporter) Status(ctx context.Context, id string) (*outboundv1.Status, e
 // recipientStatus judges the facts of a recipient.
 func recipientStatus(r *recipient.Recipient, f recipientFacts, now time.Time) *outboundv1.RecipientStatus {
 	s := &outboundv1.RecipientStatus{
-		RecipientId: r.ID, DisplayName: r.DisplayName, Health: healthOf(r, f),
+		RecipientId: r.ID, DisplayName: r.DisplayName, Health: healthOf(r, f, now),
 		QueuedEvents: int64(min(f.backlog.Waiting+f.backlog.Unsettled, 1<<62)), OldestQueuedTime: protofield.Timestamp(f.backlog.Oldest),
 		Channel: string(r.Channel()), Activity: f.counts.hourly(now),
 		LastAttemptTime: protofield.Timestamp(f.counts.tried), LastDeliveredTime: protofield.Timestamp(f.counts.delivered),
@@ -135,9 +135,25 @@ func recipientStatus(r *recipient.Recipient, f recipientFacts, now time.Time) *o
 		}
 		setBreaker(s, r, st, now)
 	}
+	setMaintenance(s, r, now)
 	s.SkippedEvents = f.skipped
 	s.SkippedSinceTime, s.SkippedUntilTime = protofield.Timestamp(f.window.Start), protofield.Timestamp(f.window.End)
 	return s
+}
+
+// setMaintenance says which maintenance window is open, or opens next, and at which rate what the last one held is sent.
+func setMaintenance(s *outboundv1.RecipientStatus, r *recipient.Recipient, now time.Time) {
+	if b, open := r.InMaintenance(now); open {
+		s.MaintenanceSinceTime, s.MaintenanceUntilTime = protofield.Timestamp(b.Start), protofield.Timestamp(b.End)
+		s.MaintenanceTimeZone = b.Zone.String()
+		return
+	}
+	if b, ok := r.Maintenance.Next(now); ok {
+		s.NextMaintenanceTime, s.MaintenanceTimeZone = protofield.Timestamp(b.Start), b.Zone.String()
+	}
+	if s.GetOldestQueuedTime() != nil && r.Enabled {
+		s.DrainRate = int32(r.Maintenance.DrainRate(s.GetOldestQueuedTime().AsTime(), now))
+	}
 }
 
 // setBreaker says that a recipient is paused by its breaker.
@@ -154,7 +170,8 @@ func setBreaker(s *outboundv1.RecipientStatus, r *recipient.Recipient, st health
 }
 
 // healthOf judges the health of a recipient.
-func healthOf(r *recipient.Recipient, f recipientFacts) outboundv1.RecipientHealth_Health {
+func healthOf(r *recipient.Recipient, f recipientFacts, now time.Time) outboundv1.RecipientHealth_Health {
+	_, held := r.InMaintenance(now)
 	switch {
 	case r.Deleting:
 		return outboundv1.RecipientHealth_DELETING
@@ -162,6 +179,8 @@ func healthOf(r *recipient.Recipient, f recipientFacts) outboundv1.RecipientHeal
 		return outboundv1.RecipientHealth_PAUSED
 	case !r.Enabled:
 		return outboundv1.RecipientHealth_DISABLED
+	case held:
+		return outboundv1.RecipientHealth_MAINTENANCE
 	case f.status.Health == health.Failing:
 		return outboundv1.RecipientHealth_FAILING
 	default:

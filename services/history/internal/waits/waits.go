@@ -13,6 +13,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/maintenance"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -22,6 +23,8 @@ const (
 	Breaker = "breaker_open"
 	// Paused is that the recipient is disabled with HOLD.
 	Paused = "paused"
+	// Maintenance is that a maintenance window of the recipient is open.
+	Maintenance = "maintenance"
 	// Interval is that its next attempt is at a later time.
 	Interval = "retry_interval"
 	// Due is that its next attempt is due or under way.
@@ -98,10 +101,16 @@ func Explain(d *outboundv1.Delivery, r *recipient.Recipient, st health.Status, n
 	if d.GetNextAttemptTime() != nil {
 		next = d.GetNextAttemptTime().AsTime()
 	}
+	window, held := r.InMaintenance(now)
 	switch retrying := d.GetState() == outboundv1.DeliveryState_RETRYING; {
 	case !r.Enabled && r.WhileDisabled == recipient.Hold:
 		d.WaitReason, d.WaitDetail = Paused, "The recipient is paused. The delivery continues when it is enabled."
 		next = time.Time{}
+	case held:
+		d.WaitReason = Maintenance
+		d.WaitDetail = fmt.Sprintf("The recipient is in maintenance until %s. The delivery continues then.",
+			maintenance.TimeIn(window.End, now, window.Zone))
+		next = latestOf(next, window.End)
 	case st.Health == health.Failing && st.BreakerOpen:
 		d.WaitReason, d.WaitDetail = Breaker, fmt.Sprintf("The recipient is paused by its breaker because it keeps failing. One attempt is "+
 			"made every %s.", r.Retry.Interval)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/maintenance"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history/internal/waits"
 )
@@ -58,5 +59,26 @@ func TestADeliverySaysWhyItWaits(t *testing.T) {
 		if c.want.IsZero() != (d.GetNextAttemptTime() == nil) || !c.want.IsZero() && !d.GetNextAttemptTime().AsTime().Equal(c.want) {
 			t.Errorf("%s: the next attempt is at %v, want %v", name, d.GetNextAttemptTime(), c.want)
 		}
+	}
+}
+
+func TestADeliveryWaitsForTheEndOfAMaintenanceWindow(t *testing.T) {
+	now := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+	end := now.Add(2 * time.Hour)
+	r := &recipient.Recipient{ID: "r", Enabled: true, Retry: recipient.Retry{Interval: 30 * time.Second},
+		Maintenance: maintenance.New([]maintenance.Window{{Zone: time.UTC, Start: now.Add(-time.Hour), End: end}})}
+	for name, c := range map[string]struct {
+		next, want time.Time
+	}{"its time comes within it": {now.Add(time.Minute), end}, "its time comes after it": {end.Add(time.Minute), end.Add(time.Minute)}} {
+		d := &outboundv1.Delivery{State: outboundv1.DeliveryState_RETRYING, NextAttemptTime: timestamppb.New(c.next)}
+		waits.Explain(d, r, health.Status{Health: health.Failing, BreakerOpen: true}, now)
+		if d.GetWaitReason() != waits.Maintenance || !strings.Contains(d.GetWaitDetail(), "in maintenance until 12:00 UTC") ||
+			!d.GetNextAttemptTime().AsTime().Equal(c.want) {
+			t.Errorf("%s: %v", name, d)
+		}
+	}
+	d := &outboundv1.Delivery{State: outboundv1.DeliveryState_WAITING}
+	if waits.Explain(d, r, health.Status{}, end); d.GetWaitReason() != waits.Queue {
+		t.Errorf("after it: %v", d)
 	}
 }

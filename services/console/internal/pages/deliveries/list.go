@@ -3,6 +3,7 @@ package deliveries
 import (
 	"context"
 	"hash/fnv"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -128,6 +129,11 @@ type listPage struct {
 	Filtered, More bool
 	// Here is the address of the list without a page token.
 	Here string
+	// Ranges are the ranges of time to choose from; rangeKey is the chosen one.
+	Ranges   []web.RangeLink
+	rangeKey string
+	// times are the times of the filter by field.
+	times map[string]*timestamppb.Timestamp
 	// made is the time of the request to the services. Later records are not in the list.
 	made time.Time
 }
@@ -193,13 +199,17 @@ func (p listPage) Chosen() []chosen {
 		if name == "state" {
 			text = strings.ToLower(value)
 		}
-		out = append(out, chosen{Name: fieldWords(name), Value: text, Without: at("/deliveries", without)})
+		out = append(out, chosen{Name: fieldWords(name), Value: text, Time: p.times[name], Without: at("/deliveries", without)})
 	}
 	return out
 }
 
 // chosen is an active filter.
-type chosen struct{ Name, Value, Without string }
+type chosen struct {
+	Name, Value, Without string
+	// Time is the value if it is a time.
+	Time *timestamppb.Timestamp
+}
 
 func fieldWords(name string) string {
 	words := map[string]string{
@@ -245,11 +255,13 @@ func readFilter(q url.Values) (*web.Form, *outboundv1.ListDeliveriesRequest, err
 }
 
 func showList(r *web.Request) error {
-	form, asked, err := readFilter(r.URL.Query())
+	q := r.RangeFilter("startTime", "endTime")
+	form, asked, err := readFilter(q)
 	if err != nil {
 		return err
 	}
-	p := listPage{Form: form, made: time.Now()}
+	p := listPage{Form: form, made: time.Now(), Ranges: r.RangeLinks("startTime", "endTime"), rangeKey: q.Get("range"),
+		times: map[string]*timestamppb.Timestamp{"startTime": asked.GetStartTime(), "endTime": asked.GetEndTime()}}
 	var answer *outboundv1.ListDeliveriesResponse
 	var asking sync.WaitGroup
 	asking.Go(func() { p.Known = choose(r.Context(), r.API) })
@@ -274,12 +286,12 @@ func (p *listPage) address(asked *outboundv1.ListDeliveriesRequest, next string)
 	q := pairs(p.Form, filterFields())
 	p.Filtered = len(q) > 0
 	for name := range q {
-		p.More = p.More || !slices.Contains(firstFields(), name)
+		p.More = p.More || !slices.Contains(firstFields(), name) && (p.rangeKey == "" || p.times[name] == nil)
 	}
 	if n := p.Form.Get("pageSize"); n != "" {
 		q.Set("pageSize", n)
 	}
-	p.Here = at("/deliveries", q)
+	p.Here = p.link(q)
 	page := func(token string) string {
 		q := pairs(p.Form, append(filterFields(), "pageSize"))
 		q.Set("page", token)
@@ -304,6 +316,19 @@ func (p *listPage) address(asked *outboundv1.ListDeliveriesRequest, next string)
 		}
 		p.All = at("/replays/new", all)
 	}
+}
+
+// link returns the address of the list. It names the range if one was chosen, which goes on with the time.
+func (p *listPage) link(q url.Values) string {
+	if p.rangeKey == "" {
+		return at("/deliveries", q)
+	}
+	out := maps.Clone(q)
+	for name := range p.times {
+		out.Del(name)
+	}
+	out.Set("range", p.rangeKey)
+	return at("/deliveries", out)
 }
 
 // noReplay says why matching deliveries cannot be replayed and what to do. Href and Label are a link to the alternative.

@@ -70,6 +70,8 @@ type listPage struct {
 	Next, First, Here string
 	// Filtered reports whether a filter is set.
 	Filtered bool
+	// Ranges are the ranges of time to choose from.
+	Ranges []web.RangeLink
 }
 
 // Types returns the options of the event type filter.
@@ -97,7 +99,8 @@ func showRejected(r *web.Request) error {
 
 // list shows the events of a request, filtered by the query parameters in fields.
 func list(r *web.Request, page, path string, fields []string, asked *outboundv1.ListEventsRequest) error {
-	p := listPage{Form: &web.Form{Values: r.URL.Query()}, appliances: true}
+	p := listPage{Form: &web.Form{Values: r.RangeFilter("startTime", "endTime")}, appliances: true,
+		Ranges: r.RangeLinks("startTime", "endTime")}
 	size := asked.GetPageSize()
 	if err := p.Form.Read(asked, append(fields, "pageSize")...); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/console/internal/plot"
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
@@ -20,7 +21,9 @@ func Register(s *web.Site) error {
 	if err != nil {
 		return err
 	}
-	s.Area(files).GET("/health", show)
+	a := s.Area(files)
+	a.GET("/health", show)
+	a.GET("/part/plots", plot.Show)
 	return nil
 }
 
@@ -32,6 +35,9 @@ type page struct {
 	// Queues are the recipients with queued events, the longest queue first; More is the number of the others.
 	Queues []*outboundv1.RecipientStatus
 	More   int
+	Plots  *plot.Section
+	// Range is the range of the plots, if it is not the default.
+	Range string
 }
 
 // DiskPercent is the usage of the stream limits.
@@ -68,7 +74,10 @@ func show(r *web.Request) error {
 	if err != nil {
 		return err
 	}
-	p := page{Status: s}
+	p := page{Status: s, Range: plot.Range(r.URL.Query())}
+	if !r.Part() {
+		p.Plots = plot.Of(r, "")
+	}
 	for _, x := range s.GetRecipients() {
 		if x.GetQueuedEvents() > 0 {
 			p.Queues = append(p.Queues, x)

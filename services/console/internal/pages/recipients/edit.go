@@ -2,6 +2,7 @@ package recipients
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -9,6 +10,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/console/internal/plot"
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
@@ -28,6 +30,8 @@ type editPage struct {
 	Macros      *outboundv1.ListMacrosResponse
 	Diagnostics *outboundv1.DoctorRecipientResponse
 	Test        *testRun
+	// Plots are what happened to the recipient; nil for a new one.
+	Plots *plot.Section
 }
 
 // New reports whether the recipient is not stored yet.
@@ -114,6 +118,7 @@ func render(r *web.Request, p *editPage) error {
 	}
 	if p.Recipient != nil {
 		p.Row = recipientStatus(r, p.Recipient)
+		p.Plots = plot.For(r, p.Recipient.GetId(), "/recipients/"+url.PathEscape(p.Recipient.GetId()))
 	}
 	return r.Render("edit", p)
 }

@@ -47,6 +47,9 @@ func show(r *outboundv1.Recipient) (*web.Form, error) {
 	}
 	form.Set("appliances", r.GetAppliances()...)
 	form.Set(seenField, seen(r))
+	if err := showWindows(form, r); err != nil {
+		return nil, err
+	}
 	if h := r.GetHttp(); h != nil {
 		if h.GetBackoff() != nil {
 			form.Set("http.backoff", "true")
@@ -77,6 +80,7 @@ func read(form *web.Form, email bool) (*outboundv1.Recipient, error) {
 	}
 	err := form.Read(r, commonFields()...)
 	r.Appliances = lines(form.All("appliances"))
+	readWindows(form, r)
 	if email {
 		err = errors.Join(err, form.Read(r, emailFields()...))
 		readOverrides(form, r.GetEmail())

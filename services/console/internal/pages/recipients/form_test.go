@@ -49,6 +49,15 @@ func fullHTTP() *outboundv1.Recipient {
 		Id: "full-http", DisplayName: "Full " + hostile, Enabled: proto.Bool(false), WhileDisabled: outboundv1.Recipient_WhileDisabled_HOLD,
 		EventTypes: []string{"begin", "gone_from_the_catalogue"}, Appliances: []string{"a1", "unknown-1", "unknown-2"},
 		Filter: "event.type == \"x\" &&\nvars.a != \"\"",
+		MaintenanceWindows: []*outboundv1.MaintenanceWindow{
+			{TimeZone: "Europe/Berlin", DrainRate: 20, When: &outboundv1.MaintenanceWindow_Weekly_{Weekly: &outboundv1.MaintenanceWindow_Weekly{
+				Days: []outboundv1.MaintenanceWindow_Weekday_Day{outboundv1.MaintenanceWindow_Weekday_SATURDAY,
+					outboundv1.MaintenanceWindow_Weekday_SUNDAY},
+				Start: "22:00", Duration: durationpb.New(6 * time.Hour)}}},
+			{TimeZone: "Europe/Berlin", When: &outboundv1.MaintenanceWindow_Once_{Once: &outboundv1.MaintenanceWindow_Once{
+				StartTime: timestamppb.New(time.Date(2030, 10, 27, 0, 30, 0, 0, time.UTC)),
+				EndTime:   timestamppb.New(time.Date(2030, 10, 27, 0, 45, 0, 0, time.UTC))}}},
+		},
 		Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{
 			Url: "https://x.example/?a=1&b=2", CaCertificatePem: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
 			SendCustomFields: true,

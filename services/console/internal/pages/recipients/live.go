@@ -84,6 +84,9 @@ func (t *shown) send(s *web.Stream, b *overview) error {
 		if err := s.Send("head", "list", "head", b); err != nil {
 			return err
 		}
+		if err := s.Send("filters", "list", "filter-bar", b); err != nil {
+			return err
+		}
 		t.head = head
 	}
 	order, cells, rows := orderOf(b), []row(nil), map[string]string{}

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/console/internal/plot"
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
@@ -88,6 +89,8 @@ type overview struct {
 	Previous, Next string
 	// States and Channels are the filters.
 	States, Channels []chip
+	// Plots are what happened to all recipients; nil in updates.
+	Plots *plot.Section
 }
 
 // Empty reports whether there are no recipients.
@@ -187,7 +190,7 @@ func (b *overview) chips(t facets) {
 	}
 	for _, x := range []struct{ key, label, tone string }{
 		{"", "All", ""}, {stateFailing, "Failing", "bad"}, {showBreaker, "Paused by the breaker", "bad"}, {statePaused, "Paused", "warn"},
-		{stateDisabled, "Disabled", "quiet"},
+		{stateMaintenance, "Maintenance", "warn"}, {stateDisabled, "Disabled", "quiet"},
 	} {
 		current := b.View.Show == x.key
 		if t.states[x.key] > 0 || current {
@@ -231,11 +234,13 @@ type row struct {
 
 // The states of a row.
 const (
-	stateOK       = "ok"
-	stateFailing  = "failing"
-	statePaused   = "paused"
-	stateDisabled = "disabled"
-	stateUnknown  = "unknown"
+	stateOK      = "ok"
+	stateFailing = "failing"
+	statePaused  = "paused"
+	// stateMaintenance is that a maintenance window is open.
+	stateMaintenance = "maintenance"
+	stateDisabled    = "disabled"
+	stateUnknown     = "unknown"
 )
 
 // State returns the state of the recipient. Enabled is read from the recipient, which is newer than the status.
@@ -247,6 +252,8 @@ func (r row) State() string {
 		return stateDisabled
 	case r.Status == nil:
 		return stateUnknown
+	case r.Status.GetMaintenanceUntilTime() != nil:
+		return stateMaintenance
 	case r.Status.GetHealth() == outboundv1.RecipientHealth_FAILING:
 		return stateFailing
 	default:
@@ -268,6 +275,8 @@ func (r row) channel() string {
 func (r row) StateText() string {
 	const at = "2006-01-02 15:04:05 UTC"
 	switch s := r.Status; {
+	case r.State() == stateMaintenance:
+		return r.Maintenance()
 	case r.BreakerOpen() && s.GetBreakerSinceTime() != nil:
 		return fmt.Sprintf("failing, paused by the breaker since %s, probing every %s, %d waiting",
 			s.GetBreakerSinceTime().AsTime().Format(at), web.Words(s.GetProbeInterval().AsDuration()), s.GetQueuedEvents())

@@ -48,7 +48,9 @@ func sendTest(r *web.Request) error {
 		return err
 	}
 	id := r.PathValue("id")
-	answer, err := r.API.Recipients.TestRecipient(r.Context(), &outboundv1.TestRecipientRequest{Id: id, EventType: form.Get("eventType")})
+	answer, err := r.API.Recipients.TestRecipient(r.Context(), &outboundv1.TestRecipientRequest{
+		Id: id, EventType: form.Get("eventType"), DuringMaintenance: form.On("duringMaintenance"),
+	})
 	if err != nil {
 		text, ok := faultText(err)
 		switch {

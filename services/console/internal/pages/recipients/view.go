@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/outbound-events/outbound/services/console/internal/plot"
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
@@ -23,6 +24,8 @@ type view struct {
 	Sort string
 	// Page counts from 1.
 	Page int
+	// Range is the range of the plots; empty: the default.
+	Range string
 }
 
 // The filters by state besides the states themselves.
@@ -30,8 +33,9 @@ const showBreaker = "breaker"
 
 func viewOf(q url.Values) view {
 	page, _ := strconv.Atoi(q.Get("page"))
-	v := view{Search: strings.TrimSpace(q.Get("q")), Show: q.Get("show"), Channel: q.Get("channel"), Sort: q.Get("sort"), Page: max(1, page)}
-	if !slices.Contains([]string{stateFailing, showBreaker, statePaused, stateDisabled}, v.Show) {
+	v := view{Search: strings.TrimSpace(q.Get("q")), Show: q.Get("show"), Channel: q.Get("channel"), Sort: q.Get("sort"), Page: max(1, page),
+		Range: plot.Range(q)}
+	if !slices.Contains([]string{stateFailing, showBreaker, statePaused, stateMaintenance, stateDisabled}, v.Show) {
 		v.Show = ""
 	}
 	if v.Channel != "http" && v.Channel != "email" {
@@ -54,7 +58,7 @@ func (v view) at(path string) string {
 	if v.Page > 1 {
 		page = strconv.Itoa(v.Page)
 	}
-	return web.Address(path, "q", v.Search, "show", v.Show, "channel", v.Channel, "sort", v.Sort, "page", page)
+	return web.Address(path, "q", v.Search, "show", v.Show, "channel", v.Channel, "sort", v.Sort, "page", page, "range", v.Range)
 }
 
 // onPage is the same view on another page.
@@ -131,7 +135,7 @@ func bySeverity(a, b row) int {
 }
 
 func severity(r row) int {
-	return slices.Index([]string{stateFailing, stateUnknown, statePaused, stateDisabled, stateOK}, r.State())
+	return slices.Index([]string{stateFailing, stateUnknown, statePaused, stateMaintenance, stateDisabled, stateOK}, r.State())
 }
 
 // order sorts rows, which are in the order of their names.

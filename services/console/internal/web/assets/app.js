@@ -58,6 +58,8 @@
       if (at) e.formData.set(f.name, at.toISOString().replace('.000Z', 'Z'));
     }
   });
+  // The server draws plots and reads days in this zone.
+  document.cookie = 'outbound-tz=' + encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone) + '; Path=/; Max-Age=31536000; SameSite=Lax';
   const switchZone = () => {
     utc = !utc;
     document.cookie = 'outbound-zone=' + (utc ? 'utc' : 'local') + '; Path=/; Max-Age=31536000; SameSite=Lax';
