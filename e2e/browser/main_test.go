@@ -88,6 +88,7 @@ func TestConsole(t *testing.T) {
 			"pauses, by the breaker and by hand":                     p.pauseStory,
 			"times are in the zone that is chosen":                   p.timesStory,
 			"plots lead to the deliveries that they count":           p.plotsStory,
+			"a recipient from a preset, and its maintenance":         p.presetStory,
 			"hostile texts are texts":                                p.hostileTexts,
 			"all goes by keyboard":                                   p.byKeyboard,
 		} {
