@@ -73,8 +73,9 @@ func TestWhoGivesUpAskingLeavesOthersTheirAnswer(t *testing.T) {
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := h.Latest(gone, "r1", e, ""); !errors.Is(err, context.Canceled) {
-		t.Errorf("who has given up gets %v", err)
+	// On a busy machine the answer may be there as soon as it is asked for.
+	if rec, at, err := h.Latest(gone, "r1", e, ""); !errors.Is(err, context.Canceled) && (err != nil || at == 0 || rec.Attempt != 2) {
+		t.Errorf("who has given up gets %+v, %v, %v", rec, at, err)
 	}
 	if rec, at, err := h.Latest(t.Context(), "r1", e, ""); err != nil || at == 0 || rec.Attempt != 2 {
 		t.Errorf("the next gets %+v, %v, %v", rec, at, err)
