@@ -20,7 +20,8 @@ func (p *place) presetStory(t *testing.T) {
 	publish := func(many int) {
 		for range many {
 			published++
-			p.publish(t, a.Token, harness.NewEvent(a.ID, fmt.Sprintf("preset-%02d", published), departed, harness.Object{"note": "<!channel> & co"}))
+			e := harness.NewEvent(a.ID, fmt.Sprintf("preset-%02d", published), departed, harness.Object{"note": "<!channel> & co"})
+			p.publish(t, a.Token, e)
 		}
 	}
 	page := p.come(t, operator)

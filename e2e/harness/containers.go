@@ -115,7 +115,9 @@ func (c *containers) layOut(t T) {
 		}
 	}
 	must(os.MkdirAll(c.site, 0o755))
-	for _, name := range []string{"docker-compose.yml", "deploy/make-secrets.sh", "deploy/nats", "deploy/options", "deploy/prometheus", "deploy/grafana"} {
+	for _, name := range []string{
+		"docker-compose.yml", "deploy/make-secrets.sh", "deploy/nats", "deploy/options", "deploy/prometheus", "deploy/grafana",
+	} {
 		must(filepath.WalkDir(filepath.Join(c.shape.root, name), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || d.Name() == "appliances.conf" {
 				return err
