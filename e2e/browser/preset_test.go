@@ -25,7 +25,8 @@ func (p *place) presetStory(t *testing.T) {
 		}
 	}
 	page := p.come(t, operator)
-	page.Open("/recipients/new?channel=http").Click("a", "preset").See("h1", "New recipient from a preset").Click("a", "Slack").See("h1", "New recipient: Slack")
+	page.Open("/recipients/new?channel=http").Click("a", "preset").See("h1", "New recipient from a preset")
+	page.Click("a", "Slack").See("h1", "New recipient: Slack")
 	page.Fill("Name", "Chat of the desk").Fill("Webhook URL", p.receiver.URL(name)).ClickLabel("Someone leaves a support session")
 	page.Click("button", "Create").See("#recipient-status", "disabled")
 	id := strings.TrimPrefix(strings.Split(page.At(), "?")[0], "/recipients/")

@@ -67,11 +67,14 @@ func (h *System) containers(t T) {
 			})
 		}
 	}
+	// Of all profiles, and what an earlier run that was cut off has left.
+	down := func(t T) { h.Compose(t, "--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "60") }
+	down(t)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the end of what the containers wrote:\n%s", h.Compose(t, "logs", "--tail", "15"))
 		}
-		h.Compose(t, "down", "--volumes", "--timeout", "60")
+		down(t)
 	})
 	began := time.Now()
 	h.Compose(t, "up", "--detach", "--no-build", "--wait")
