@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -93,6 +94,13 @@ func (g *airGap) use(t *testing.T) {
 	waittest.NoError(t, "the mails of the recipient and the alert", func() error {
 		if desk, ops := g.relay.CountFor("desk@example.com"), g.relay.CountFor("ops@example.com"); desk < 2 || ops < 1 {
 			return fmt.Errorf("%d and %d are there", desk, ops)
+		}
+		return nil
+	})
+	waittest.NoError(t, "the certificates of the receiver and the relay to be noted", func() error {
+		s := fmt.Sprint(g.h.REST.Do(t, http.MethodGet, "/v1/status", nil)["expiries"])
+		if !strings.Contains(s, "receiver_certificate") || !strings.Contains(s, "relay_certificate") {
+			return errors.New(s)
 		}
 		return nil
 	})

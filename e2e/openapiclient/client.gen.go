@@ -1467,7 +1467,8 @@ type Expiry struct {
 	// ExpireTime When it expires or expired.
 	ExpireTime *time.Time `json:"expireTime,omitempty"`
 
-	// Kind Kind: `ca_certificate`, `client_certificate`, `signing_secret`, `api_token`, `appliance_token`.
+	// Kind Kind: `ca_certificate`, `client_certificate`, `receiver_certificate` and `relay_certificate` (presented by the other side),
+	// `signing_secret`, `api_token`, `appliance_token`.
 	Kind *string `json:"kind,omitempty"`
 
 	// Resource Resource that it belongs to: `recipients/<id>`, `settings/smtp`, `tokens/<id>`.
@@ -2279,6 +2280,13 @@ type RecipientStatus struct {
 	// BreakerSinceTime Since when the circuit breaker is open.
 	BreakerSinceTime *time.Time `json:"breakerSinceTime,omitempty"`
 
+	// CertificateExpireTime When the certificate that the receiver presented expires, as an http-sender saw it at a delivery. Not set without TLS, or before
+	// the first delivery to this host.
+	CertificateExpireTime *time.Time `json:"certificateExpireTime,omitempty"`
+
+	// CertificateSubject Subject of that certificate, or its first name.
+	CertificateSubject *string `json:"certificateSubject,omitempty"`
+
 	// Channel Its channel, `http` or `email`.
 	Channel *string `json:"channel,omitempty"`
 
@@ -2385,6 +2393,12 @@ type RelayOAuth2 struct {
 type RelayStatus struct {
 	// AcceptedTime When it last accepted a message.
 	AcceptedTime *time.Time `json:"acceptedTime,omitempty"`
+
+	// CertificateExpireTime When the certificate that it presented expires, as an email-sender saw it last. Not set without TLS.
+	CertificateExpireTime *time.Time `json:"certificateExpireTime,omitempty"`
+
+	// CertificateSubject Subject of that certificate.
+	CertificateSubject *string `json:"certificateSubject,omitempty"`
 
 	// CheckedTime When it was last checked, by a probe or an email.
 	CheckedTime *time.Time `json:"checkedTime,omitempty"`

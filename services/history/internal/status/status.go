@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
@@ -99,14 +100,17 @@ func (s *Reporter) Status(ctx context.Context, id string) (*outboundv1.Status, e
 	if status.Services, err = s.processes.statuses(ctx); err != nil {
 		return nil, err
 	}
-	expiring := s.expiries(recipients)
+	relay, _, err := s.health.Relay(ctx)
+	if err != nil {
+		return nil, err
+	}
+	smtp := s.Config.Settings().SMTP
+	status.Relay = relayStatus(smtp, relay, now)
+	expiring := s.expiries(recipients, presented(recipients, looked, relayCertificate(smtp, relay)))
 	for _, e := range expiring {
 		status.Expiries = append(status.Expiries, expiryMessage(e))
 	}
 	if status.Appliances, err = s.applianceStatuses(ctx); err != nil {
-		return nil, err
-	}
-	if status.Relay, err = s.relay(ctx); err != nil {
 		return nil, err
 	}
 	if status.Notices, err = s.processes.notices(ctx); err != nil {
@@ -136,6 +140,9 @@ func recipientStatus(r *recipient.Recipient, f recipientFacts, now time.Time) *o
 		setBreaker(s, r, st, now)
 	}
 	setMaintenance(s, r, now)
+	if c := receiverCertificate(r, f.status); c != nil {
+		s.CertificateExpireTime, s.CertificateSubject = timestamppb.New(c.Until), protofield.Text(c.Subject)
+	}
 	s.SkippedEvents = f.skipped
 	s.SkippedSinceTime, s.SkippedUntilTime = protofield.Timestamp(f.window.Start), protofield.Timestamp(f.window.End)
 	return s
