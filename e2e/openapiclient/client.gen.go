@@ -1175,6 +1175,9 @@ type DiskStatus struct {
 	// FreeKnown Whether free_bytes is known.
 	FreeKnown *bool `json:"freeKnown,omitempty"`
 
+	// FullTime When the disk is full at the rate of the last hours. Not set if it does not fill within 30 days, or the trend is not clear.
+	FullTime *time.Time `json:"fullTime,omitempty"`
+
 	// LimitBytes Bytes that the streams can use: the sum of their limits.
 	LimitBytes *string `json:"limitBytes,omitempty"`
 
@@ -2329,6 +2332,9 @@ type RecipientStatus struct {
 	// NextAttemptTime When the next attempt is due, while failing; never in the past. Not set if it is due now, or not known.
 	NextAttemptTime *time.Time `json:"nextAttemptTime,omitempty"`
 
+	// NextExpireTime When the retry duration of the oldest queued delivery ends, while failing. Deliveries that an operator extended may end later.
+	NextExpireTime *time.Time `json:"nextExpireTime,omitempty"`
+
 	// NextMaintenanceTime When the next window opens, within 8 days. Not set while one is open.
 	NextMaintenanceTime *time.Time `json:"nextMaintenanceTime,omitempty"`
 
@@ -2814,6 +2820,10 @@ type StreamStatus struct {
 
 	// FirstTime When the oldest message in it was stored.
 	FirstTime *time.Time `json:"firstTime,omitempty"`
+
+	// FullTime When max_bytes is reached at the rate of the last hours, of EVENTS. Not set if that is not within 30 days, the trend is not clear, or
+	// less than 70 % are used: events that every recipient has finished are removed from then on.
+	FullTime *time.Time `json:"fullTime,omitempty"`
 
 	// LastSequence The last sequence in it.
 	LastSequence *string `json:"lastSequence,omitempty"`

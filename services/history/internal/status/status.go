@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -51,18 +52,24 @@ type Reporter struct {
 	activity  *Activity
 	processes *processes
 	expiring  *expiryCache
+	growth    *growth
 }
 
 // New makes a reporter. The caller keeps the activity of recipients up to date.
 func New(o Options, deps Deps, activity *Activity) *Reporter {
 	return &Reporter{
 		Deps: deps, o: o, health: control.NewHealthStore(deps.Bus), activity: activity,
-		processes: &processes{bus: deps.Bus}, expiring: &expiryCache{},
+		processes: &processes{bus: deps.Bus}, expiring: &expiryCache{}, growth: &growth{},
 	}
 }
 
-// Run pings the processes until ctx ends.
-func (s *Reporter) Run(ctx context.Context) { s.processes.run(ctx) }
+// Run pings the processes and samples what is used until ctx ends.
+func (s *Reporter) Run(ctx context.Context) {
+	var observing sync.WaitGroup
+	observing.Go(func() { s.observe(ctx) })
+	s.processes.run(ctx)
+	observing.Wait()
+}
 
 // Complete reports whether the activity of recipients has been counted as far back as it is shown.
 func (s *Reporter) Complete() bool { return s.activity.counted() }
@@ -97,6 +104,7 @@ func (s *Reporter) Status(ctx context.Context, id string) (*outboundv1.Status, e
 		status.Streams = append(status.Streams, streamStatus(x))
 	}
 	status.Disk = s.disk(streams)
+	s.forecast(status, streams, now)
 	if status.Services, err = s.processes.statuses(ctx); err != nil {
 		return nil, err
 	}
@@ -138,6 +146,9 @@ func recipientStatus(r *recipient.Recipient, f recipientFacts, now time.Time) *o
 			s.NextAttemptTime = protofield.Timestamp(st.NextAttempt)
 		}
 		setBreaker(s, r, st, now)
+		if !f.backlog.Oldest.IsZero() {
+			s.NextExpireTime = protofield.Timestamp(r.Expire(f.backlog.Oldest))
+		}
 	}
 	setMaintenance(s, r, now)
 	if c := receiverCertificate(r, f.status); c != nil {
