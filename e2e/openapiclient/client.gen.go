@@ -1176,6 +1176,9 @@ type DiskStatus struct {
 	// FreeKnown Whether free_bytes is known.
 	FreeKnown *bool `json:"freeKnown,omitempty"`
 
+	// FullTime When the disk is full at the rate of the last hours. Not set if it does not fill within 30 days, or the trend is not clear.
+	FullTime *time.Time `json:"fullTime,omitempty"`
+
 	// LimitBytes Bytes that the streams can use: the sum of their limits.
 	LimitBytes *string `json:"limitBytes,omitempty"`
 
@@ -1468,7 +1471,8 @@ type Expiry struct {
 	// ExpireTime When it expires or expired.
 	ExpireTime *time.Time `json:"expireTime,omitempty"`
 
-	// Kind Kind: `ca_certificate`, `client_certificate`, `signing_secret`, `api_token`, `appliance_token`.
+	// Kind Kind: `ca_certificate`, `client_certificate`, `receiver_certificate` and `relay_certificate` (presented by the other side),
+	// `signing_secret`, `api_token`, `appliance_token`.
 	Kind *string `json:"kind,omitempty"`
 
 	// Resource Resource that it belongs to: `recipients/<id>`, `settings/smtp`, `tokens/<id>`.
@@ -2280,6 +2284,13 @@ type RecipientStatus struct {
 	// BreakerSinceTime Since when the circuit breaker is open.
 	BreakerSinceTime *time.Time `json:"breakerSinceTime,omitempty"`
 
+	// CertificateExpireTime When the certificate that the receiver presented expires, as an http-sender saw it at a delivery. Not set without TLS, or before
+	// the first delivery to this host.
+	CertificateExpireTime *time.Time `json:"certificateExpireTime,omitempty"`
+
+	// CertificateSubject Subject of that certificate, or its first name.
+	CertificateSubject *string `json:"certificateSubject,omitempty"`
+
 	// Channel Its channel, `http` or `email`.
 	Channel *string `json:"channel,omitempty"`
 
@@ -2321,6 +2332,9 @@ type RecipientStatus struct {
 
 	// NextAttemptTime When the next attempt is due, while failing; never in the past. Not set if it is due now, or not known.
 	NextAttemptTime *time.Time `json:"nextAttemptTime,omitempty"`
+
+	// NextExpireTime When the retry duration of the oldest queued delivery ends, while failing. Deliveries that an operator extended may end later.
+	NextExpireTime *time.Time `json:"nextExpireTime,omitempty"`
 
 	// NextMaintenanceTime When the next window opens, within 8 days. Not set while one is open.
 	NextMaintenanceTime *time.Time `json:"nextMaintenanceTime,omitempty"`
@@ -2386,6 +2400,12 @@ type RelayOAuth2 struct {
 type RelayStatus struct {
 	// AcceptedTime When it last accepted a message.
 	AcceptedTime *time.Time `json:"acceptedTime,omitempty"`
+
+	// CertificateExpireTime When the certificate that it presented expires, as an email-sender saw it last. Not set without TLS.
+	CertificateExpireTime *time.Time `json:"certificateExpireTime,omitempty"`
+
+	// CertificateSubject Subject of that certificate.
+	CertificateSubject *string `json:"certificateSubject,omitempty"`
 
 	// CheckedTime When it was last checked, by a probe or an email.
 	CheckedTime *time.Time `json:"checkedTime,omitempty"`
@@ -2801,6 +2821,10 @@ type StreamStatus struct {
 
 	// FirstTime When the oldest message in it was stored.
 	FirstTime *time.Time `json:"firstTime,omitempty"`
+
+	// FullTime When max_bytes is reached at the rate of the last hours, of EVENTS. Not set if that is not within 30 days, the trend is not clear, or
+	// less than 70 % are used: events that every recipient has finished are removed from then on.
+	FullTime *time.Time `json:"fullTime,omitempty"`
 
 	// LastSequence The last sequence in it.
 	LastSequence *string `json:"lastSequence,omitempty"`

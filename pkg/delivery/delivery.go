@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"time"
 
@@ -79,6 +80,8 @@ type Outcome struct {
 	Accepted bool
 	// Progress is kept in the record and handed to the next attempt.
 	Progress json.RawMessage
+	// Certificate is the one that the receiver presented for itself; nil without TLS or a connection.
+	Certificate *x509.Certificate
 }
 
 // MaxExcerpt is how much of an answer is kept, in bytes.

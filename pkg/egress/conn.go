@@ -3,6 +3,7 @@ package egress
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 type Conn struct {
 	net.Conn
 	broken atomic.Bool
+	leaf   *x509.Certificate
 
 	mu     sync.Mutex
 	keeps  bool
@@ -64,6 +66,9 @@ func (c *Conn) Answer() []byte {
 	return c.answer
 }
 
+// Certificate is the one that the receiver presented for itself; nil without TLS.
+func (c *Conn) Certificate() *x509.Certificate { return c.leaf }
+
 // CertificateAsked reports whether the receiver asked for a client certificate.
 func (c *Conn) CertificateAsked() bool {
 	secure, ok := c.Conn.(*tls.Conn)
@@ -107,6 +112,12 @@ func wrapped(dial func(context.Context, string, string) (net.Conn, error)) func(
 		if err != nil {
 			return nil, err
 		}
-		return &Conn{Conn: conn}, nil
+		out := &Conn{Conn: conn}
+		if secure, ok := conn.(*tls.Conn); ok {
+			if chain := secure.ConnectionState().PeerCertificates; len(chain) > 0 {
+				out.leaf = chain[0]
+			}
+		}
+		return out, nil
 	}
 }

@@ -278,7 +278,7 @@ func (m *Monitor) tidy(ctx context.Context, now time.Time) {
 		case ok && !r.Deleting:
 			if e.Status.Health == Failing || e.Status.Dropped != nil || e.Status.Recovery != nil {
 				st := Status{Health: OK, Since: now, LastDelivered: now, LastFailure: e.Status.LastFailure, LastAlert: e.Status.LastAlert,
-					LastDropped: e.Status.LastDropped}
+					LastDropped: e.Status.LastDropped, Certificate: e.Status.Certificate}
 				if _, err := m.put(ctx, e.Recipient, st, e.Revision); !errors.Is(err, ErrConflict) {
 					m.complain(e.Recipient, err)
 				}

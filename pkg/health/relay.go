@@ -20,6 +20,8 @@ type Relay struct {
 	Probing time.Time `json:"probing,omitzero"`
 	// ProbingEtag says which settings it probes; empty: unknown.
 	ProbingEtag string `json:"probingEtag,omitempty"`
+	// Certificate is what the relay presented.
+	Certificate *PeerCertificate `json:"certificate,omitempty"`
 }
 
 // RelayAttempts is what a sender saw of the relay.
@@ -30,6 +32,8 @@ type RelayAttempts struct {
 	Etag string
 	// Accepted says that it took a mail.
 	Accepted bool
+	// Certificate is what it presented, if that is known.
+	Certificate *PeerCertificate
 }
 
 // Seen is how a relay stands after a sight. A sight that is older than the last changes nothing but when a mail was taken.
@@ -39,6 +43,9 @@ func (r Relay) Seen(s RelayAttempts) Relay {
 	}
 	if s.At.Before(r.Checked) {
 		return r
+	}
+	if s.Certificate != nil || r.Etag != s.Etag {
+		r.Certificate = s.Certificate
 	}
 	switch {
 	case s.Line == RelayOK:

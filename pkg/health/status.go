@@ -3,6 +3,7 @@
 package health
 
 import (
+	"crypto/x509"
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
@@ -50,6 +51,8 @@ type Status struct {
 	Recovery *Recovery `json:"recovery,omitempty"`
 	// Claim is held by the sender that is telling the contacts.
 	Claim *Claim `json:"claim,omitempty"`
+	// Certificate is what the receiver presented.
+	Certificate *PeerCertificate `json:"certificate,omitempty"`
 }
 
 // Dropped are deliveries that were given up: their retry duration ended, or nothing could have come of another try.
@@ -91,10 +94,15 @@ type seen struct {
 	breakerSince, nextProbe   time.Time
 	// dropped is what is not written yet.
 	dropped Dropped
+	// leaf is the certificate that was presented last to a revision of the recipient; certificate describes it.
+	leaf        *x509.Certificate
+	revision    uint64
+	certificate PeerCertificate
 }
 
 // note takes in one report. It says nothing of what was put off or was not wanted.
 func (s *seen) note(r delivery.Report, at time.Time) {
+	s.present(r, at)
 	switch {
 	case r.Verdict.Kind == delivery.Delivered:
 		s.success, s.firstFailure, s.lastFailure, s.breakerOpen = at, time.Time{}, time.Time{}, false
@@ -120,6 +128,18 @@ func (s *seen) note(r delivery.Report, at time.Time) {
 	if s.detail == "" {
 		s.detail = r.Outcome.Detail
 	}
+}
+
+// present notes the certificate of the receiver, which is described once.
+func (s *seen) present(r delivery.Report, at time.Time) {
+	leaf, to := r.Outcome.Certificate, r.Delivery.Recipient
+	if leaf == nil {
+		return
+	}
+	if s.leaf != leaf || s.revision != to.Revision {
+		s.leaf, s.revision, s.certificate = leaf, to.Revision, *CertificateOf(leaf, to.Target().Destination(), at)
+	}
+	s.certificate.Seen = at
 }
 
 func (s *seen) drop(r delivery.Report, at time.Time) {
@@ -163,6 +183,12 @@ func merge(old Status, s seen, refresh time.Duration) (Status, bool) {
 		}
 		st.Dropped, st.LastDropped, changed = &d, d.Last, true
 	}
+	if c := s.certificate; s.leaf != nil && c.replaces(st.Certificate) {
+		if st.Health == "" {
+			st.Health, st.Since = OK, c.Seen
+		}
+		st.Certificate, changed = &c, true
+	}
 	return st, changed
 }
 
@@ -184,7 +210,7 @@ func recovered(st Status, at time.Time) Status {
 	}
 	return Status{
 		Health: OK, Since: at, LastFailure: st.LastFailure, LastDelivered: at, LastAlert: st.LastAlert, Dropped: st.Dropped,
-		LastDropped: st.LastDropped, Recovery: st.Recovery, Claim: st.Claim,
+		LastDropped: st.LastDropped, Recovery: st.Recovery, Claim: st.Claim, Certificate: st.Certificate,
 	}
 }
 

@@ -2,6 +2,7 @@ package emailsender
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"sync"
 	"time"
@@ -30,6 +31,9 @@ type relayHealth struct {
 	// accepted reports that an email was accepted since the last store.
 	accepted bool
 	relay    relay.Relay
+	// leaf is the certificate that the relay leafOf presented last.
+	leaf   *x509.Certificate
+	leafOf relay.Relay
 	// news receives a value when the relay does otherwise than before.
 	news chan struct{}
 	line string
@@ -50,6 +54,9 @@ func (s *relayHealth) saw(r relay.Relay, f *relay.Failure, accepted bool) {
 	s.mu.Lock()
 	s.accepted = s.accepted || accepted
 	s.last = &health.RelayAttempts{At: s.now(), Line: line, Accepted: s.accepted}
+	if f == nil && s.leaf != nil && s.leafOf == r {
+		s.last.Certificate = health.CertificateOf(s.leaf, "", s.last.At)
+	}
 	s.relay = r
 	other := line != s.line
 	s.line = line
@@ -61,6 +68,13 @@ func (s *relayHealth) saw(r relay.Relay, f *relay.Failure, accepted bool) {
 	case s.news <- struct{}{}:
 	default:
 	}
+}
+
+// presented notes the certificate of a relay. See relay.PoolOptions.
+func (s *relayHealth) presented(r relay.Relay, leaf *x509.Certificate) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leaf, s.leafOf = leaf, r
 }
 
 // trouble is what is wrong with a relay, as far as this process saw it last; empty if nothing is.

@@ -1,6 +1,7 @@
 package emailsender_test
 
 import (
+	"crypto/x509"
 	"errors"
 	"strings"
 	"testing"
@@ -24,7 +25,8 @@ func eager() fixture {
 
 func TestTheRelayIsProbedWhenNoMailGoes(t *testing.T) {
 	ca := smtptest.NewCA(t)
-	srv := smtptest.Start(t, smtptest.Options{Certificate: ca.Issue(t, "127.0.0.1"), Username: "user", Password: ""})
+	issued := ca.Issue(t, "127.0.0.1")
+	srv := smtptest.Start(t, smtptest.Options{Certificate: issued, Username: "user", Password: ""})
 	w := eager()
 	w.adapt = func(c *configService) {
 		p := c.settings.GetSmtp()
@@ -35,6 +37,10 @@ func TestTheRelayIsProbedWhenNoMailGoes(t *testing.T) {
 	first := stands(t, conn, health.RelayOK)
 	if !first.Accepted.IsZero() || first.Etag != "1" {
 		t.Errorf("probed: %+v", first)
+	}
+	if leaf, err := x509.ParseCertificate(issued.Certificate[0]); err != nil || first.Certificate == nil ||
+		!first.Certificate.Until.Equal(leaf.NotAfter) || first.Certificate.Subject != leaf.Subject.String() {
+		t.Errorf("the relay's certificate is %+v", first.Certificate)
 	}
 	srv.Play(smtptest.Script{Auth: reply(535, "no")})
 	failing := stands(t, conn, "responded with 535 to AUTH")

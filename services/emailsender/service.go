@@ -142,8 +142,8 @@ func New(o Options, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("create the email sender: %w", err)
 	}
 	seen := newRelayHealth(deps.Bus.Now)
-	send := newSender(o, deps.Config, relay.PoolOptions{Limiter: deps.Limiter, Seen: seen.saw, Rotated: monitor(deps.Config),
-		Logger: deps.Logger})
+	send := newSender(o, deps.Config, relay.PoolOptions{Limiter: deps.Limiter, Seen: seen.saw, Presented: seen.presented,
+		Rotated: monitor(deps.Config), Logger: deps.Logger})
 	send.now = deps.Bus.Now
 	return &Service{o: o, deps: deps, send: send, filters: filters, relayHealth: seen, touchEvery: touchEvery}, nil
 }

@@ -62,7 +62,9 @@ func TestTheStatusIsShownAsMetrics(t *testing.T) {
 		`outbound_recipients{channel="http",health="failing"} 1`, `outbound_recipients{channel="http",health="paused"} 0`,
 		`outbound_deliveries_waiting{channel="http",health="ok"} 2`,
 		`outbound_stream_messages{stream="EVENTS"} 2`, `outbound_stream_bytes_limit{stream="EVENTS"}`,
-		`outbound_stream_used_ratio{stream="HISTORY"}`,
+		`outbound_stream_used_ratio{stream="HISTORY"}`, `outbound_stream_full_timestamp_seconds{stream="EVENTS"} 0`,
+		`outbound_recipient_next_expiry_timestamp_seconds{channel="http",recipient="bad"} 1`,
+		`outbound_recipient_next_expiry_timestamp_seconds{channel="http",recipient="good"} 0`,
 		`outbound_appliance_last_event_timestamp_seconds{appliance="a2"} 0`, "outbound_appliances 2", "outbound_appliances_silent 0",
 		"outbound_relay_configured 1", "outbound_relay_up 0", "outbound_notices ")
 	if strings.Contains(text, `outbound_recipient_oldest_waiting_seconds{channel="http",recipient="good"} 0`+"\n") {

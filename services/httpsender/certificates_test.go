@@ -2,6 +2,7 @@ package httpsender_test
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"net/http"
 	"net/url"
 	"os"
@@ -202,4 +203,22 @@ func probed(t *testing.T, to, uploaded string) egress.Report {
 	var r egress.Report
 	egress.Probe(t.Context(), egress.TransportOptions{Guard: guard, Anchors: anchors, Timeout: 10 * time.Second, MaxConns: 1}, u, &r)
 	return r
+}
+
+func TestTheCertificateOfTheReceiverIsSeenAtEachDelivery(t *testing.T) {
+	ca := newAuthority(t, "our root")
+	until := time.Now().Add(72 * time.Hour).UTC().Truncate(time.Second)
+	config := &tls.Config{Certificates: []tls.Certificate{ca.issue(t, func(c *x509.Certificate) { c.NotAfter = until })}}
+	r := newReceiver(t, config, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+	s := newSender(t)
+	for i := range 3 {
+		o, _ := attempt(t, s, deliveryTo(r.URL, func(r *recipient.Recipient) { r.HTTP.CAPEM = ca.pem }))
+		if o.Status != http.StatusInternalServerError || o.Certificate == nil || !o.Certificate.NotAfter.Equal(until) {
+			t.Errorf("attempt %d: %+v", i, o)
+		}
+	}
+	plain := newReceiver(t, nil, func(http.ResponseWriter, *http.Request) {})
+	if o, _ := attempt(t, newSender(t), deliveryTo(plain.URL)); o.Certificate != nil {
+		t.Errorf("without TLS: %+v", o)
+	}
 }

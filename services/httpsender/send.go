@@ -126,6 +126,9 @@ func (c *client) try(parent, ctx context.Context, header http.Header, body paylo
 		f = &flight{}
 		resp, err = c.post(ctx, f, header, body)
 	}
+	if f.conn != nil {
+		o.Certificate = f.conn.Certificate()
+	}
 	if err == nil {
 		return resp
 	}

@@ -376,8 +376,12 @@ type RelayStatus struct {
 	AcceptedTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=accepted_time,json=acceptedTime,proto3" json:"accepted_time,omitempty"`
 	// Since when it has been failing, while failing.
 	FailingSinceTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=failing_since_time,json=failingSinceTime,proto3" json:"failing_since_time,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// When the certificate that it presented expires, as an email-sender saw it last. Not set without TLS.
+	CertificateExpireTime *timestamppb.Timestamp `protobuf:"bytes,90,opt,name=certificate_expire_time,json=certificateExpireTime,proto3" json:"certificate_expire_time,omitempty"`
+	// Subject of that certificate.
+	CertificateSubject string `protobuf:"bytes,91,opt,name=certificate_subject,json=certificateSubject,proto3" json:"certificate_subject,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *RelayStatus) Reset() {
@@ -450,6 +454,20 @@ func (x *RelayStatus) GetFailingSinceTime() *timestamppb.Timestamp {
 		return x.FailingSinceTime
 	}
 	return nil
+}
+
+func (x *RelayStatus) GetCertificateExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CertificateExpireTime
+	}
+	return nil
+}
+
+func (x *RelayStatus) GetCertificateSubject() string {
+	if x != nil {
+		return x.CertificateSubject
+	}
+	return ""
 }
 
 // A process of Outbound.
@@ -528,7 +546,8 @@ func (x *ServiceStatus) GetStartTime() *timestamppb.Timestamp {
 // A certificate, secret or token that expires.
 type Expiry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kind: `ca_certificate`, `client_certificate`, `signing_secret`, `api_token`, `appliance_token`.
+	// Kind: `ca_certificate`, `client_certificate`, `receiver_certificate` and `relay_certificate` (presented by the other side),
+	// `signing_secret`, `api_token`, `appliance_token`.
 	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Resource that it belongs to: `recipients/<id>`, `settings/smtp`, `tokens/<id>`.
 	Resource string `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
@@ -690,7 +709,9 @@ type DiskStatus struct {
 	// Free bytes on the broker's disk, if known (embedded broker).
 	FreeBytes uint64 `protobuf:"varint,3,opt,name=free_bytes,json=freeBytes,proto3" json:"free_bytes,omitempty"`
 	// Whether free_bytes is known.
-	FreeKnown     bool `protobuf:"varint,4,opt,name=free_known,json=freeKnown,proto3" json:"free_known,omitempty"`
+	FreeKnown bool `protobuf:"varint,4,opt,name=free_known,json=freeKnown,proto3" json:"free_known,omitempty"`
+	// When the disk is full at the rate of the last hours. Not set if it does not fill within 30 days, or the trend is not clear.
+	FullTime      *timestamppb.Timestamp `protobuf:"bytes,90,opt,name=full_time,json=fullTime,proto3" json:"full_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -751,6 +772,13 @@ func (x *DiskStatus) GetFreeKnown() bool {
 		return x.FreeKnown
 	}
 	return false
+}
+
+func (x *DiskStatus) GetFullTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FullTime
+	}
+	return nil
 }
 
 // Deliveries in one hour.
@@ -900,6 +928,13 @@ type RecipientStatus struct {
 	SkippedSinceTime *timestamppb.Timestamp `protobuf:"bytes,94,opt,name=skipped_since_time,json=skippedSinceTime,proto3" json:"skipped_since_time,omitempty"`
 	// When it was enabled, or set to HOLD, after that. Not set while it is disabled.
 	SkippedUntilTime *timestamppb.Timestamp `protobuf:"bytes,95,opt,name=skipped_until_time,json=skippedUntilTime,proto3" json:"skipped_until_time,omitempty"`
+	// When the certificate that the receiver presented expires, as an http-sender saw it at a delivery. Not set without TLS, or before
+	// the first delivery to this host.
+	CertificateExpireTime *timestamppb.Timestamp `protobuf:"bytes,96,opt,name=certificate_expire_time,json=certificateExpireTime,proto3" json:"certificate_expire_time,omitempty"`
+	// Subject of that certificate, or its first name.
+	CertificateSubject string `protobuf:"bytes,97,opt,name=certificate_subject,json=certificateSubject,proto3" json:"certificate_subject,omitempty"`
+	// When the retry duration of the oldest queued delivery ends, while failing. Deliveries that an operator extended may end later.
+	NextExpireTime *timestamppb.Timestamp `protobuf:"bytes,98,opt,name=next_expire_time,json=nextExpireTime,proto3" json:"next_expire_time,omitempty"`
 	// Since when a maintenance window holds deliveries. Not set outside of one.
 	MaintenanceSinceTime *timestamppb.Timestamp `protobuf:"bytes,60,opt,name=maintenance_since_time,json=maintenanceSinceTime,proto3" json:"maintenance_since_time,omitempty"`
 	// When it closes.
@@ -1091,6 +1126,27 @@ func (x *RecipientStatus) GetSkippedUntilTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *RecipientStatus) GetCertificateExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CertificateExpireTime
+	}
+	return nil
+}
+
+func (x *RecipientStatus) GetCertificateSubject() string {
+	if x != nil {
+		return x.CertificateSubject
+	}
+	return ""
+}
+
+func (x *RecipientStatus) GetNextExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextExpireTime
+	}
+	return nil
+}
+
 func (x *RecipientStatus) GetMaintenanceSinceTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.MaintenanceSinceTime
@@ -1146,7 +1202,10 @@ type StreamStatus struct {
 	// When the oldest message in it was stored.
 	FirstTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=first_time,json=firstTime,proto3" json:"first_time,omitempty"`
 	// Usage of the limit that is nearest, in percent.
-	UsedPercent   int32 `protobuf:"varint,9,opt,name=used_percent,json=usedPercent,proto3" json:"used_percent,omitempty"`
+	UsedPercent int32 `protobuf:"varint,9,opt,name=used_percent,json=usedPercent,proto3" json:"used_percent,omitempty"`
+	// When max_bytes is reached at the rate of the last hours, of EVENTS. Not set if that is not within 30 days, the trend is not clear, or
+	// less than 70 % are used: events that every recipient has finished are removed from then on.
+	FullTime      *timestamppb.Timestamp `protobuf:"bytes,90,opt,name=full_time,json=fullTime,proto3" json:"full_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1242,6 +1301,13 @@ func (x *StreamStatus) GetUsedPercent() int32 {
 		return x.UsedPercent
 	}
 	return 0
+}
+
+func (x *StreamStatus) GetFullTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FullTime
+	}
+	return nil
 }
 
 // Request of GetTimeSeries.
@@ -1560,7 +1626,7 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\n" +
 	"appliances\x18\b \x03(\v2\x1c.outbound.v1.ApplianceStatusR\n" +
 	"appliances\x12+\n" +
-	"\x04disk\x18\t \x01(\v2\x17.outbound.v1.DiskStatusR\x04disk\"\x9b\x02\n" +
+	"\x04disk\x18\t \x01(\v2\x17.outbound.v1.DiskStatusR\x04disk\"\xa0\x03\n" +
 	"\vRelayStatus\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\tR\x04line\x12\x0e\n" +
 	"\x02ok\x18\x02 \x01(\bR\x02ok\x12\x1e\n" +
@@ -1569,7 +1635,9 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"configured\x12=\n" +
 	"\fchecked_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vcheckedTime\x12?\n" +
 	"\raccepted_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\facceptedTime\x12H\n" +
-	"\x12failing_since_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x10failingSinceTime\"\x94\x01\n" +
+	"\x12failing_since_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x10failingSinceTime\x12R\n" +
+	"\x17certificate_expire_time\x18Z \x01(\v2\x1a.google.protobuf.TimestampR\x15certificateExpireTime\x12/\n" +
+	"\x13certificate_subject\x18[ \x01(\tR\x12certificateSubject\"\x94\x01\n" +
 	"\rServiceStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\tR\binstance\x12\x18\n" +
@@ -1587,7 +1655,7 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12B\n" +
 	"\x0flast_event_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\rlastEventTime\x12\x16\n" +
 	"\x06silent\x18\x04 \x01(\bR\x06silent\x12<\n" +
-	"\fsilent_after\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\vsilentAfter\"\x8a\x01\n" +
+	"\fsilent_after\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\vsilentAfter\"\xc3\x01\n" +
 	"\n" +
 	"DiskStatus\x12\x1d\n" +
 	"\n" +
@@ -1597,7 +1665,8 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\n" +
 	"free_bytes\x18\x03 \x01(\x04R\tfreeBytes\x12\x1d\n" +
 	"\n" +
-	"free_known\x18\x04 \x01(\bR\tfreeKnown\"{\n" +
+	"free_known\x18\x04 \x01(\bR\tfreeKnown\x127\n" +
+	"\tfull_time\x18Z \x01(\v2\x1a.google.protobuf.TimestampR\bfullTime\"{\n" +
 	"\bActivity\x129\n" +
 	"\n" +
 	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x1c\n" +
@@ -1612,7 +1681,7 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\x06PAUSED\x10\x03\x12\f\n" +
 	"\bDISABLED\x10\x04\x12\f\n" +
 	"\bDELETING\x10\x05\x12\x0f\n" +
-	"\vMAINTENANCE\x10\x06\"\xef\v\n" +
+	"\vMAINTENANCE\x10\x06\"\xba\r\n" +
 	"\x0fRecipientStatus\x12!\n" +
 	"\frecipient_id\x18\x01 \x01(\tR\vrecipientId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12;\n" +
@@ -1637,13 +1706,16 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\x0fnext_probe_time\x18\\ \x01(\v2\x1a.google.protobuf.TimestampR\rnextProbeTime\x12%\n" +
 	"\x0eskipped_events\x18] \x01(\x03R\rskippedEvents\x12H\n" +
 	"\x12skipped_since_time\x18^ \x01(\v2\x1a.google.protobuf.TimestampR\x10skippedSinceTime\x12H\n" +
-	"\x12skipped_until_time\x18_ \x01(\v2\x1a.google.protobuf.TimestampR\x10skippedUntilTime\x12P\n" +
+	"\x12skipped_until_time\x18_ \x01(\v2\x1a.google.protobuf.TimestampR\x10skippedUntilTime\x12R\n" +
+	"\x17certificate_expire_time\x18` \x01(\v2\x1a.google.protobuf.TimestampR\x15certificateExpireTime\x12/\n" +
+	"\x13certificate_subject\x18a \x01(\tR\x12certificateSubject\x12D\n" +
+	"\x10next_expire_time\x18b \x01(\v2\x1a.google.protobuf.TimestampR\x0enextExpireTime\x12P\n" +
 	"\x16maintenance_since_time\x18< \x01(\v2\x1a.google.protobuf.TimestampR\x14maintenanceSinceTime\x12P\n" +
 	"\x16maintenance_until_time\x18= \x01(\v2\x1a.google.protobuf.TimestampR\x14maintenanceUntilTime\x122\n" +
 	"\x15maintenance_time_zone\x18> \x01(\tR\x13maintenanceTimeZone\x12N\n" +
 	"\x15next_maintenance_time\x18? \x01(\v2\x1a.google.protobuf.TimestampR\x13nextMaintenanceTime\x12\x1d\n" +
 	"\n" +
-	"drain_rate\x18@ \x01(\x05R\tdrainRate\"\xcb\x02\n" +
+	"drain_rate\x18@ \x01(\x05R\tdrainRate\"\x84\x03\n" +
 	"\fStreamStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bmessages\x18\x02 \x01(\x04R\bmessages\x12\x14\n" +
@@ -1654,7 +1726,8 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\amax_age\x18\a \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\x129\n" +
 	"\n" +
 	"first_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tfirstTime\x12!\n" +
-	"\fused_percent\x18\t \x01(\x05R\vusedPercent\"\x86\x01\n" +
+	"\fused_percent\x18\t \x01(\x05R\vusedPercent\x127\n" +
+	"\tfull_time\x18Z \x01(\v2\x1a.google.protobuf.TimestampR\bfullTime\"\x86\x01\n" +
 	"\x14GetTimeSeriesRequest\x12*\n" +
 	"\frecipient_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\vrecipientId\x12B\n" +
 	"\x05range\x18\x02 \x01(\x0e2\".outbound.v1.TimeSeriesRange.RangeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05range\"N\n" +
@@ -1739,50 +1812,55 @@ var file_outbound_v1_status_service_proto_depIdxs = []int32{
 	18, // 7: outbound.v1.RelayStatus.checked_time:type_name -> google.protobuf.Timestamp
 	18, // 8: outbound.v1.RelayStatus.accepted_time:type_name -> google.protobuf.Timestamp
 	18, // 9: outbound.v1.RelayStatus.failing_since_time:type_name -> google.protobuf.Timestamp
-	18, // 10: outbound.v1.ServiceStatus.start_time:type_name -> google.protobuf.Timestamp
-	18, // 11: outbound.v1.Expiry.expire_time:type_name -> google.protobuf.Timestamp
-	18, // 12: outbound.v1.ApplianceStatus.last_event_time:type_name -> google.protobuf.Timestamp
-	19, // 13: outbound.v1.ApplianceStatus.silent_after:type_name -> google.protobuf.Duration
-	18, // 14: outbound.v1.Activity.start_time:type_name -> google.protobuf.Timestamp
-	0,  // 15: outbound.v1.RecipientStatus.health:type_name -> outbound.v1.RecipientHealth.Health
-	18, // 16: outbound.v1.RecipientStatus.oldest_queued_time:type_name -> google.protobuf.Timestamp
-	18, // 17: outbound.v1.RecipientStatus.last_attempt_time:type_name -> google.protobuf.Timestamp
-	18, // 18: outbound.v1.RecipientStatus.last_delivered_time:type_name -> google.protobuf.Timestamp
-	18, // 19: outbound.v1.RecipientStatus.failing_since_time:type_name -> google.protobuf.Timestamp
-	18, // 20: outbound.v1.RecipientStatus.next_attempt_time:type_name -> google.protobuf.Timestamp
-	18, // 21: outbound.v1.RecipientStatus.last_alert_time:type_name -> google.protobuf.Timestamp
-	10, // 22: outbound.v1.RecipientStatus.activity:type_name -> outbound.v1.Activity
-	18, // 23: outbound.v1.RecipientStatus.breaker_since_time:type_name -> google.protobuf.Timestamp
-	19, // 24: outbound.v1.RecipientStatus.probe_interval:type_name -> google.protobuf.Duration
-	18, // 25: outbound.v1.RecipientStatus.next_probe_time:type_name -> google.protobuf.Timestamp
-	18, // 26: outbound.v1.RecipientStatus.skipped_since_time:type_name -> google.protobuf.Timestamp
-	18, // 27: outbound.v1.RecipientStatus.skipped_until_time:type_name -> google.protobuf.Timestamp
-	18, // 28: outbound.v1.RecipientStatus.maintenance_since_time:type_name -> google.protobuf.Timestamp
-	18, // 29: outbound.v1.RecipientStatus.maintenance_until_time:type_name -> google.protobuf.Timestamp
-	18, // 30: outbound.v1.RecipientStatus.next_maintenance_time:type_name -> google.protobuf.Timestamp
-	19, // 31: outbound.v1.StreamStatus.max_age:type_name -> google.protobuf.Duration
-	18, // 32: outbound.v1.StreamStatus.first_time:type_name -> google.protobuf.Timestamp
-	1,  // 33: outbound.v1.GetTimeSeriesRequest.range:type_name -> outbound.v1.TimeSeriesRange.Range
-	1,  // 34: outbound.v1.TimeSeries.range:type_name -> outbound.v1.TimeSeriesRange.Range
-	19, // 35: outbound.v1.TimeSeries.interval:type_name -> google.protobuf.Duration
-	17, // 36: outbound.v1.TimeSeries.points:type_name -> outbound.v1.TimeSeriesPoint
-	17, // 37: outbound.v1.TimeSeries.total:type_name -> outbound.v1.TimeSeriesPoint
-	18, // 38: outbound.v1.TimeSeries.known_since_time:type_name -> google.protobuf.Timestamp
-	18, // 39: outbound.v1.TimeSeries.read_time:type_name -> google.protobuf.Timestamp
-	18, // 40: outbound.v1.TimeSeriesPoint.start_time:type_name -> google.protobuf.Timestamp
-	19, // 41: outbound.v1.TimeSeriesPoint.latency_p50:type_name -> google.protobuf.Duration
-	19, // 42: outbound.v1.TimeSeriesPoint.latency_p95:type_name -> google.protobuf.Duration
-	2,  // 43: outbound.v1.StatusService.GetStatus:input_type -> outbound.v1.GetStatusRequest
-	3,  // 44: outbound.v1.StatusService.WatchStatus:input_type -> outbound.v1.WatchStatusRequest
-	14, // 45: outbound.v1.StatusService.GetTimeSeries:input_type -> outbound.v1.GetTimeSeriesRequest
-	4,  // 46: outbound.v1.StatusService.GetStatus:output_type -> outbound.v1.Status
-	4,  // 47: outbound.v1.StatusService.WatchStatus:output_type -> outbound.v1.Status
-	16, // 48: outbound.v1.StatusService.GetTimeSeries:output_type -> outbound.v1.TimeSeries
-	46, // [46:49] is the sub-list for method output_type
-	43, // [43:46] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	18, // 10: outbound.v1.RelayStatus.certificate_expire_time:type_name -> google.protobuf.Timestamp
+	18, // 11: outbound.v1.ServiceStatus.start_time:type_name -> google.protobuf.Timestamp
+	18, // 12: outbound.v1.Expiry.expire_time:type_name -> google.protobuf.Timestamp
+	18, // 13: outbound.v1.ApplianceStatus.last_event_time:type_name -> google.protobuf.Timestamp
+	19, // 14: outbound.v1.ApplianceStatus.silent_after:type_name -> google.protobuf.Duration
+	18, // 15: outbound.v1.DiskStatus.full_time:type_name -> google.protobuf.Timestamp
+	18, // 16: outbound.v1.Activity.start_time:type_name -> google.protobuf.Timestamp
+	0,  // 17: outbound.v1.RecipientStatus.health:type_name -> outbound.v1.RecipientHealth.Health
+	18, // 18: outbound.v1.RecipientStatus.oldest_queued_time:type_name -> google.protobuf.Timestamp
+	18, // 19: outbound.v1.RecipientStatus.last_attempt_time:type_name -> google.protobuf.Timestamp
+	18, // 20: outbound.v1.RecipientStatus.last_delivered_time:type_name -> google.protobuf.Timestamp
+	18, // 21: outbound.v1.RecipientStatus.failing_since_time:type_name -> google.protobuf.Timestamp
+	18, // 22: outbound.v1.RecipientStatus.next_attempt_time:type_name -> google.protobuf.Timestamp
+	18, // 23: outbound.v1.RecipientStatus.last_alert_time:type_name -> google.protobuf.Timestamp
+	10, // 24: outbound.v1.RecipientStatus.activity:type_name -> outbound.v1.Activity
+	18, // 25: outbound.v1.RecipientStatus.breaker_since_time:type_name -> google.protobuf.Timestamp
+	19, // 26: outbound.v1.RecipientStatus.probe_interval:type_name -> google.protobuf.Duration
+	18, // 27: outbound.v1.RecipientStatus.next_probe_time:type_name -> google.protobuf.Timestamp
+	18, // 28: outbound.v1.RecipientStatus.skipped_since_time:type_name -> google.protobuf.Timestamp
+	18, // 29: outbound.v1.RecipientStatus.skipped_until_time:type_name -> google.protobuf.Timestamp
+	18, // 30: outbound.v1.RecipientStatus.certificate_expire_time:type_name -> google.protobuf.Timestamp
+	18, // 31: outbound.v1.RecipientStatus.next_expire_time:type_name -> google.protobuf.Timestamp
+	18, // 32: outbound.v1.RecipientStatus.maintenance_since_time:type_name -> google.protobuf.Timestamp
+	18, // 33: outbound.v1.RecipientStatus.maintenance_until_time:type_name -> google.protobuf.Timestamp
+	18, // 34: outbound.v1.RecipientStatus.next_maintenance_time:type_name -> google.protobuf.Timestamp
+	19, // 35: outbound.v1.StreamStatus.max_age:type_name -> google.protobuf.Duration
+	18, // 36: outbound.v1.StreamStatus.first_time:type_name -> google.protobuf.Timestamp
+	18, // 37: outbound.v1.StreamStatus.full_time:type_name -> google.protobuf.Timestamp
+	1,  // 38: outbound.v1.GetTimeSeriesRequest.range:type_name -> outbound.v1.TimeSeriesRange.Range
+	1,  // 39: outbound.v1.TimeSeries.range:type_name -> outbound.v1.TimeSeriesRange.Range
+	19, // 40: outbound.v1.TimeSeries.interval:type_name -> google.protobuf.Duration
+	17, // 41: outbound.v1.TimeSeries.points:type_name -> outbound.v1.TimeSeriesPoint
+	17, // 42: outbound.v1.TimeSeries.total:type_name -> outbound.v1.TimeSeriesPoint
+	18, // 43: outbound.v1.TimeSeries.known_since_time:type_name -> google.protobuf.Timestamp
+	18, // 44: outbound.v1.TimeSeries.read_time:type_name -> google.protobuf.Timestamp
+	18, // 45: outbound.v1.TimeSeriesPoint.start_time:type_name -> google.protobuf.Timestamp
+	19, // 46: outbound.v1.TimeSeriesPoint.latency_p50:type_name -> google.protobuf.Duration
+	19, // 47: outbound.v1.TimeSeriesPoint.latency_p95:type_name -> google.protobuf.Duration
+	2,  // 48: outbound.v1.StatusService.GetStatus:input_type -> outbound.v1.GetStatusRequest
+	3,  // 49: outbound.v1.StatusService.WatchStatus:input_type -> outbound.v1.WatchStatusRequest
+	14, // 50: outbound.v1.StatusService.GetTimeSeries:input_type -> outbound.v1.GetTimeSeriesRequest
+	4,  // 51: outbound.v1.StatusService.GetStatus:output_type -> outbound.v1.Status
+	4,  // 52: outbound.v1.StatusService.WatchStatus:output_type -> outbound.v1.Status
+	16, // 53: outbound.v1.StatusService.GetTimeSeries:output_type -> outbound.v1.TimeSeries
+	51, // [51:54] is the sub-list for method output_type
+	48, // [48:51] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_status_service_proto_init() }

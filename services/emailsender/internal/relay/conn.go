@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"strings"
@@ -32,6 +33,8 @@ type session struct {
 	client *client
 	// encrypted says that the connection is.
 	encrypted bool
+	// leaf is the certificate that the relay presented; nil unless encrypted.
+	leaf *x509.Certificate
 	// fresh says that no mail has been begun on it since it was last known to be clear.
 	fresh bool
 	// mails is how many mails were begun on it, taken how many of them the relay took.
@@ -164,6 +167,9 @@ func (c *session) encrypt(ctx context.Context, conf *tls.Config) (*tls.Conn, *Fa
 		return nil, failedTLS(ctx, StepHandshake, err)
 	}
 	c.encrypted = true
+	if chain := encrypted.ConnectionState().PeerCertificates; len(chain) > 0 {
+		c.leaf = chain[0]
+	}
 	return encrypted, nil
 }
 

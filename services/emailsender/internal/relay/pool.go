@@ -3,6 +3,7 @@ package relay
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"log/slog"
 	"sync"
 	"time"
@@ -27,6 +28,8 @@ type PoolOptions struct {
 	// Seen, if set, is called for each email and each failed connection, with the relay's failure, or nil for success, and
 	// whether the relay accepted an email.
 	Seen func(r Relay, f *Failure, accepted bool)
+	// Presented, if set, is called with the certificate of the relay for each encrypted connection.
+	Presented func(r Relay, leaf *x509.Certificate)
 	// Rotated, if set, is called to store a refresh token that an endpoint issued in place of the stored one.
 	Rotated func(ctx context.Context, stored OAuth2, rotated string) error
 	// Logger takes what is to be said. Nil: nothing is logged.
@@ -131,6 +134,9 @@ func (p *Pool) dial(ctx context.Context, r Relay, hurry time.Duration) (*session
 		if d.secret, f = source.await(ctx, d); f == nil {
 			c, f = dial(ctx, d)
 		}
+	}
+	if f == nil && c.leaf != nil && p.o.Presented != nil {
+		p.o.Presented(r, c.leaf)
 	}
 	return c, p.diagnosed(ctx, d, f)
 }

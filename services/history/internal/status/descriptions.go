@@ -12,6 +12,7 @@ type descriptions struct {
 	waiting, oldest, failingSince, breakerOpen, maintenance                                      telemetry.Described
 	lastEvent, silent, appliances, appliancesSilent                                              telemetry.Described
 	streamBytes, streamBytesLimit, streamMessages, streamMessagesLimit, streamOldest, streamUsed telemetry.Described
+	streamFull, diskFull, nextExpiry                                                             telemetry.Described
 	relayConfigured, relayUp, relayFailingSince, relayChecked                                    telemetry.Described
 }
 
@@ -47,6 +48,11 @@ func describe() descriptions {
 		streamMessagesLimit: d("stream_messages_limit", "Messages that a stream may hold; 0: no limit.", stream),
 		streamOldest:        d("stream_oldest_timestamp_seconds", "When the oldest message in a stream was stored.", stream),
 		streamUsed:          d("stream_used_ratio", "Usage of the stream's limit that is nearest, 0 to 1.", stream),
+
+		streamFull: d("stream_full_timestamp_seconds", "When a stream is full at the rate of the last hours; 0: no forecast.", stream),
+		diskFull:   d("disk_full_timestamp_seconds", "When the broker's disk is full at the rate of the last hours; 0: no forecast."),
+		nextExpiry: d("recipient_next_expiry_timestamp_seconds",
+			"When the oldest delivery that waits for a failing recipient expires; 0: none, or not failing.", to...),
 
 		relayConfigured:   d("relay_configured", "1 if an SMTP relay is configured, else 0."),
 		relayUp:           d("relay_up", "1 while the SMTP relay accepts email, as far as is known, else 0."),

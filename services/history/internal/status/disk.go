@@ -1,8 +1,11 @@
 package status
 
 import (
+	"time"
+
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history/internal/protofield"
@@ -13,6 +16,20 @@ func streamStatus(x control.StreamState) *outboundv1.StreamStatus {
 		Name: x.Name, Messages: x.Messages, Bytes: x.Bytes, MaxBytes: x.MaxBytes, LastSequence: x.LastSequence, MaxMessages: x.MaxMessages,
 		// #nosec G115 -- 0 to 100
 		MaxAge: durationpb.New(x.MaxAge), FirstTime: protofield.Timestamp(x.FirstTime), UsedPercent: int32(x.UsedPercent()),
+	}
+}
+
+// forecast says when EVENTS and the disk are full at the rate of the last hours.
+func (s *Reporter) forecast(status *outboundv1.Status, streams []control.StreamState, now time.Time) {
+	samples := s.growth.samples()
+	for i, x := range streams {
+		if x.Name == bus.StreamEvents {
+			status.Streams[i].FullTime = protofield.Timestamp(eventsFull(samples, x, now))
+		}
+	}
+	if d := status.GetDisk(); d.GetFreeKnown() {
+		room := d.GetLimitBytes() - min(d.GetUsedBytes(), d.GetLimitBytes())
+		d.FullTime = protofield.Timestamp(diskFull(samples, d.GetFreeBytes(), room, now))
 	}
 }
 

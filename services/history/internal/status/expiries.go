@@ -19,8 +19,11 @@ import (
 const (
 	expiryCA     = "ca_certificate"
 	expiryClient = "client_certificate"
-	expirySecret = "signing_secret" // #nosec G101 -- a word, no secret
-	expiryToken  = "api_token"      // #nosec G101 -- a word, no secret
+	// expiryReceiver and expiryRelay are the certificates that the other side presents.
+	expiryReceiver = "receiver_certificate"
+	expiryRelay    = "relay_certificate"
+	expirySecret   = "signing_secret" // #nosec G101 -- a word, no secret
+	expiryToken    = "api_token"      // #nosec G101 -- a word, no secret
 	// expiryAppliance is the token of an appliance for POST /v1/events.
 	expiryAppliance = "appliance_token" // #nosec G101 -- a word, no secret
 )
@@ -37,6 +40,8 @@ const (
 type expiry struct {
 	kind, resource, subject string
 	at                      time.Time
+	// warn is how long before its notice begins; 0: warnBefore.
+	warn time.Duration
 }
 
 // expiryCache keeps the expiries of each recipient, so that certificates are read once.
@@ -110,9 +115,9 @@ func certificates(kind, resource, text string) []expiry {
 	return out
 }
 
-// expiries returns all that expires, the soonest first.
-func (s *Reporter) expiries(recipients []*recipient.Recipient) []expiry {
-	all := s.expiring.ofRecipients(recipients)
+// expiries returns all that expires, the soonest first. seen are the certificates that others presented.
+func (s *Reporter) expiries(recipients []*recipient.Recipient, seen []expiry) []expiry {
+	all := append(s.expiring.ofRecipients(recipients), seen...)
 	settings := s.Config.Settings()
 	all = append(all, certificates(expiryCA, "settings/smtp", settings.SMTP.CAPEM)...)
 	for _, t := range settings.Tokens {
@@ -141,7 +146,7 @@ func expiryNotices(all []expiry, now time.Time) []string {
 	more := 0
 	var tokens []expiry
 	for _, e := range all {
-		if e.at.Sub(now) > warnBefore {
+		if e.at.Sub(now) > cmp.Or(e.warn, warnBefore) {
 			continue
 		}
 		if e.kind == expiryAppliance {
@@ -189,6 +194,10 @@ func expiryWords(kind string) (name, remedy string) {
 		return "The CA certificate", "upload its successor"
 	case expiryClient:
 		return "The client certificate", "upload a new one with its key"
+	case expiryReceiver:
+		return "The receiver's certificate", "deliveries fail from then on, so ask whoever runs the receiver to renew it"
+	case expiryRelay:
+		return "The mail relay's certificate", "emails fail from then on, so ask whoever runs the relay to renew it"
 	case expirySecret:
 		return "The signing secret", "replace it with `outbound recipients rotate-secret`, or remove it"
 	default:

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -67,6 +68,9 @@ func (m *Metrics) put(put telemetry.Put) {
 	m.recipients(put, s.GetRecipients())
 	m.appliances(put, s.GetAppliances())
 	m.streams(put, s.GetStreams())
+	if s.GetDisk().GetFreeKnown() {
+		put(m.d.diskFull, seconds(s.GetDisk().GetFullTime()))
+	}
 	m.relay(put, s.GetRelay())
 	for _, e := range s.GetExpiries() {
 		put(m.d.expiry, seconds(e.GetExpireTime()), e.GetKind(), e.GetResource(), e.GetSubject())
@@ -83,7 +87,7 @@ func (m *Metrics) put(put telemetry.Put) {
 
 // recipientSums are the figures of the recipients that share series.
 type recipientSums struct {
-	waiting, oldest, since, open, held float64
+	waiting, oldest, since, open, held, expiry float64
 }
 
 func (m *Metrics) recipients(put telemetry.Put, all []*outboundv1.RecipientStatus) {
@@ -93,7 +97,8 @@ func (m *Metrics) recipients(put telemetry.Put, all []*outboundv1.RecipientStatu
 	rest := map[string]*recipientSums{}
 	for i, r := range all {
 		x := recipientSums{waiting: float64(r.GetQueuedEvents()), since: seconds(r.GetFailingSinceTime()),
-			open: telemetry.Truth(r.GetBreakerOpen()), held: telemetry.Truth(r.GetMaintenanceUntilTime() != nil)}
+			open: telemetry.Truth(r.GetBreakerOpen()), held: telemetry.Truth(r.GetMaintenanceUntilTime() != nil),
+			expiry: seconds(r.GetNextExpireTime())}
 		if r.GetOldestQueuedTime() != nil {
 			x.oldest = max(now.Sub(r.GetOldestQueuedTime().AsTime()).Seconds(), 0)
 		}
@@ -119,6 +124,9 @@ func (s *recipientSums) add(x recipientSums) {
 	if x.since > 0 && (s.since == 0 || x.since < s.since) {
 		s.since = x.since
 	}
+	if x.expiry > 0 && (s.expiry == 0 || x.expiry < s.expiry) {
+		s.expiry = x.expiry
+	}
 }
 
 func (m *Metrics) recipient(put telemetry.Put, x recipientSums, id, channel string) {
@@ -127,6 +135,7 @@ func (m *Metrics) recipient(put telemetry.Put, x recipientSums, id, channel stri
 	put(m.d.failingSince, x.since, id, channel)
 	put(m.d.breakerOpen, x.open, id, channel)
 	put(m.d.maintenance, x.held, id, channel)
+	put(m.d.nextExpiry, x.expiry, id, channel)
 }
 
 // byNeed orders recipients by how much their figures are needed: those that fail, then the longest queues.
@@ -190,6 +199,9 @@ func (m *Metrics) streams(put telemetry.Put, all []*outboundv1.StreamStatus) {
 		put(m.d.streamMessagesLimit, float64(x.GetMaxMessages()), x.GetName())
 		put(m.d.streamOldest, seconds(x.GetFirstTime()), x.GetName())
 		put(m.d.streamUsed, float64(x.GetUsedPercent())/100, x.GetName())
+		if x.GetName() == bus.StreamEvents {
+			put(m.d.streamFull, seconds(x.GetFullTime()), x.GetName())
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package status
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -62,6 +63,7 @@ func (s *Reporter) notices(status *outboundv1.Status, recipients []*recipient.Re
 				x.GetName(), x.GetBytes()*100/x.GetMaxBytes()))
 		}
 	}
+	out = append(out, forecastNotices(status, s.Bus.Now())...)
 	var failing []string
 	relayed := false
 	for i, r := range recipients {
@@ -77,6 +79,35 @@ func (s *Reporter) notices(status *outboundv1.Status, recipients []*recipient.Re
 	out = append(out, backlogNotices(recipients, s.Bus.Now())...)
 	if relayed && s.Config.Settings().SMTP.Host == "" {
 		out = append(out, "No SMTP relay configured; emails are queued. Set a host under Settings → Email relay.")
+	}
+	return out
+}
+
+// expireWithin is how far ahead of the first expiry a recipient that fails has a notice.
+const expireWithin = 12 * time.Hour
+
+// forecastNotices says what is full soon, and which recipients that fail lose deliveries soon.
+func forecastNotices(status *outboundv1.Status, now time.Time) []string {
+	var out []string
+	for _, x := range status.GetStreams() {
+		if x.GetFullTime() != nil {
+			const remedy = "events are refused then. Check which recipient's queue is long, or raise the limit"
+			out = append(out, fullNotice("The stream "+x.GetName(), remedy, x.GetFullTime().AsTime(), now)...)
+		}
+	}
+	if d := status.GetDisk(); d.GetFullTime() != nil {
+		const remedy = "free some space, or move the data directory to a larger disk"
+		out = append(out, fullNotice("The disk", remedy, d.GetFullTime().AsTime(), now)...)
+	}
+	var soon []string
+	for _, r := range status.GetRecipients() {
+		if at := r.GetNextExpireTime(); at != nil && at.AsTime().Sub(now) <= expireWithin {
+			soon = append(soon, fmt.Sprintf("%s from %s on, %d waiting", displayNameOf(r.GetDisplayName(), r.GetRecipientId()),
+				at.AsTime().UTC().Format("2006-01-02 15:04 UTC"), r.GetQueuedEvents()))
+		}
+	}
+	if len(soon) > 0 {
+		out = append(out, "Deliveries expire unless their recipients work again: "+several(soon)+".")
 	}
 	return out
 }

@@ -1,7 +1,6 @@
 package status
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -14,21 +13,15 @@ import (
 // relayMaxAge is how old a check of the relay may be to count. Email senders check every minute.
 const relayMaxAge = 3 * time.Minute
 
-// relay returns the status of the SMTP relay.
-func (s *Reporter) relay(ctx context.Context) (*outboundv1.RelayStatus, error) {
-	r, _, err := s.health.Relay(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return relayStatus(s.Config.Settings().SMTP, r, s.Bus.Now()), nil
-}
-
 // relayStatus compares what the email senders saw last with the settings as they are now.
 func relayStatus(smtp settings.SMTP, r health.Relay, now time.Time) *outboundv1.RelayStatus {
 	out := &outboundv1.RelayStatus{
 		Configured:  smtp.Host != "" && smtp.FromAddress != "",
 		CheckedTime: protofield.Timestamp(r.Checked), AcceptedTime: protofield.Timestamp(r.Accepted),
 		FailingSinceTime: protofield.Timestamp(r.Since),
+	}
+	if c := relayCertificate(smtp, r); c != nil {
+		out.CertificateExpireTime, out.CertificateSubject = protofield.Timestamp(c.Until), protofield.Text(c.Subject)
 	}
 	switch {
 	case smtp.Host == "":

@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
@@ -50,18 +52,24 @@ type Reporter struct {
 	activity  *Activity
 	processes *processes
 	expiring  *expiryCache
+	growth    *growth
 }
 
 // New makes a reporter. The caller keeps the activity of recipients up to date.
 func New(o Options, deps Deps, activity *Activity) *Reporter {
 	return &Reporter{
 		Deps: deps, o: o, health: control.NewHealthStore(deps.Bus), activity: activity,
-		processes: &processes{bus: deps.Bus}, expiring: &expiryCache{},
+		processes: &processes{bus: deps.Bus}, expiring: &expiryCache{}, growth: &growth{},
 	}
 }
 
-// Run pings the processes until ctx ends.
-func (s *Reporter) Run(ctx context.Context) { s.processes.run(ctx) }
+// Run pings the processes and samples what is used until ctx ends.
+func (s *Reporter) Run(ctx context.Context) {
+	var observing sync.WaitGroup
+	observing.Go(func() { s.observe(ctx) })
+	s.processes.run(ctx)
+	observing.Wait()
+}
 
 // Complete reports whether the activity of recipients has been counted as far back as it is shown.
 func (s *Reporter) Complete() bool { return s.activity.counted() }
@@ -96,17 +104,21 @@ func (s *Reporter) Status(ctx context.Context, id string) (*outboundv1.Status, e
 		status.Streams = append(status.Streams, streamStatus(x))
 	}
 	status.Disk = s.disk(streams)
+	s.forecast(status, streams, now)
 	if status.Services, err = s.processes.statuses(ctx); err != nil {
 		return nil, err
 	}
-	expiring := s.expiries(recipients)
+	relay, _, err := s.health.Relay(ctx)
+	if err != nil {
+		return nil, err
+	}
+	smtp := s.Config.Settings().SMTP
+	status.Relay = relayStatus(smtp, relay, now)
+	expiring := s.expiries(recipients, presented(recipients, looked, relayCertificate(smtp, relay)))
 	for _, e := range expiring {
 		status.Expiries = append(status.Expiries, expiryMessage(e))
 	}
 	if status.Appliances, err = s.applianceStatuses(ctx); err != nil {
-		return nil, err
-	}
-	if status.Relay, err = s.relay(ctx); err != nil {
 		return nil, err
 	}
 	if status.Notices, err = s.processes.notices(ctx); err != nil {
@@ -134,8 +146,14 @@ func recipientStatus(r *recipient.Recipient, f recipientFacts, now time.Time) *o
 			s.NextAttemptTime = protofield.Timestamp(st.NextAttempt)
 		}
 		setBreaker(s, r, st, now)
+		if !f.backlog.Oldest.IsZero() {
+			s.NextExpireTime = protofield.Timestamp(r.Expire(f.backlog.Oldest))
+		}
 	}
 	setMaintenance(s, r, now)
+	if c := receiverCertificate(r, f.status); c != nil {
+		s.CertificateExpireTime, s.CertificateSubject = timestamppb.New(c.Until), protofield.Text(c.Subject)
+	}
 	s.SkippedEvents = f.skipped
 	s.SkippedSinceTime, s.SkippedUntilTime = protofield.Timestamp(f.window.Start), protofield.Timestamp(f.window.End)
 	return s
