@@ -1,13 +1,8 @@
 package harness
 
 import (
-	"context"
-	"fmt"
-	"net/http"
 	"slices"
 	"syscall"
-
-	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // Thaw has a process that was frozen go on.
@@ -51,20 +46,6 @@ func (h *System) Monitor(name string) string { return h.monitors[name] }
 func (h *System) awaitCluster(t T) {
 	t.Helper()
 	for _, b := range h.Brokers() {
-		waittest.NoError(t, b+" to be healthy", func() error {
-			q, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+h.Monitor(b)+"/healthz", nil)
-			if err != nil {
-				return err
-			}
-			r, err := http.DefaultClient.Do(q)
-			if err != nil {
-				return err
-			}
-			_ = r.Body.Close()
-			if r.StatusCode != http.StatusOK {
-				return fmt.Errorf("it answers %d", r.StatusCode)
-			}
-			return nil
-		})
+		h.AwaitBroker(t, b)
 	}
 }

@@ -111,28 +111,29 @@ func readReply(body []byte) (Reply, error) {
 // Flood is many events on their way.
 type Flood struct {
 	// Accepted counts the events that intake has accepted so far, Repeats the publishes made again because their result was
-	// unknown, Known events that intake knew at the first try,
+	// unknown, Refused those of them that were refused as unavailable, Known events that intake knew at the first try,
 	// Unclear those that it knew at a later one.
-	Accepted, Repeats, Known, Unclear atomic.Int64
-	keys                              []string
-	wg                                sync.WaitGroup
-	mu                                sync.Mutex
-	err                               error
+	Accepted, Repeats, Refused, Known, Unclear atomic.Int64
+	keys                                       []string
+	wg                                         sync.WaitGroup
+	stop                                       context.CancelFunc
+	mu                                         sync.Mutex
+	err                                        error
+	// last is when an event was accepted, longest the longest time between two such events.
+	last    time.Time
+	longest time.Duration
 }
+
+// publishing hands in one event.
+type publishing func(ctx context.Context, e Event) (Reply, error)
 
 // Flood publishes n events of a type from as many publishers, and repeats each whose result is unknown, with the same id,
 // until intake accepts it. It does not wait.
 func (a *Appliance) Flood(ctx context.Context, n, publishers int, eventType string) *Flood {
-	f := &Flood{}
+	f := &Flood{stop: func() {}}
 	jobs := make(chan Event)
 	for range publishers {
-		f.wg.Go(func() {
-			for e := range jobs {
-				if err := f.publish(ctx, a, e); err != nil {
-					f.fail(err)
-				}
-			}
-		})
+		f.wg.Go(func() { f.work(ctx, jobs, a.Publish) })
 	}
 	for i := range n {
 		f.keys = append(f.keys, a.ID+"~"+floodID(i))
@@ -140,25 +141,72 @@ func (a *Appliance) Flood(ctx context.Context, n, publishers int, eventType stri
 	f.wg.Go(func() {
 		defer close(jobs)
 		for i := range n {
-			jobs <- NewEvent(a.ID, floodID(i), eventType, Object{"external_key": fmt.Sprint("INC-", i), "note": fmt.Sprint("number ", i)})
+			jobs <- a.floodEvent(i, eventType)
 		}
 	})
 	return f
 }
 
+// endlessPause is the least time between two events of an endless flood.
+const endlessPause = 5 * time.Millisecond
+
+// Endless is a flood that goes on until End: so many publishers over NATS, and as many over HTTP.
+func (a *Appliance) Endless(ctx context.Context, publishers int, eventType string) *Flood {
+	on, stop := context.WithCancel(ctx)
+	f := &Flood{stop: stop}
+	jobs := make(chan Event)
+	post := func(_ context.Context, e Event) (Reply, error) { return a.Post(e) }
+	for range publishers {
+		f.wg.Go(func() { f.work(ctx, jobs, a.Publish) })
+		f.wg.Go(func() { f.work(ctx, jobs, post) })
+	}
+	f.wg.Go(func() {
+		defer close(jobs)
+		pause := time.NewTicker(endlessPause)
+		defer pause.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-on.Done():
+				return
+			case <-pause.C:
+			}
+			e := a.floodEvent(i, eventType)
+			f.keys = append(f.keys, e.Key())
+			jobs <- e
+		}
+	})
+	return f
+}
+
+// End has an endless flood begin no further events.
+func (f *Flood) End() { f.stop() }
+
 func floodID(i int) string { return fmt.Sprintf("flood-%05d", i) }
 
-func (f *Flood) publish(ctx context.Context, a *Appliance, e Event) error {
+func (a *Appliance) floodEvent(i int, eventType string) Event {
+	return NewEvent(a.ID, floodID(i), eventType, Object{"external_key": fmt.Sprint("INC-", i), "note": fmt.Sprint("number ", i)})
+}
+
+// work publishes what comes, until nothing does.
+func (f *Flood) work(ctx context.Context, jobs <-chan Event, by publishing) {
+	for e := range jobs {
+		if err := f.publish(ctx, by, e); err != nil {
+			f.fail(err)
+		}
+	}
+}
+
+func (f *Flood) publish(ctx context.Context, by publishing, e Event) error {
 	for try := 0; ; try++ {
 		one, cancel := context.WithTimeout(ctx, 5*time.Second)
-		r, err := a.Publish(one, e)
+		r, err := by(one, e)
 		cancel()
 		var refused *Refusal
 		switch {
 		case err == nil && r.EventID != e.Key():
 			return fmt.Errorf("publish %s: was answered as %s", e.Key(), r.EventID)
 		case err == nil:
-			f.Accepted.Add(1)
+			f.accepted()
 			if r.Duplicate && try == 0 {
 				f.Known.Add(1)
 			} else if r.Duplicate {
@@ -167,6 +215,8 @@ func (f *Flood) publish(ctx context.Context, a *Appliance, e Event) error {
 			return nil
 		case ctx.Err() != nil, errors.As(err, &refused) && refused.Code != "503" && refused.Code != "14":
 			return fmt.Errorf("publish %s: %w", e.Key(), err)
+		case refused != nil:
+			f.Refused.Add(1)
 		}
 		f.Repeats.Add(1)
 		select {
@@ -174,6 +224,26 @@ func (f *Flood) publish(ctx context.Context, a *Appliance, e Event) error {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+func (f *Flood) accepted() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	if !f.last.IsZero() {
+		f.longest = max(f.longest, now.Sub(f.last))
+	}
+	f.last = now
+	f.Accepted.Add(1)
+}
+
+// Gap is the longest time between two accepted events, of those accepted since the last call.
+func (f *Flood) Gap() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	gap := f.longest
+	f.longest = 0
+	return gap
 }
 
 func (f *Flood) fail(err error) {

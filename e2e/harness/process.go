@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -33,15 +34,19 @@ type Command struct {
 	Log string
 }
 
-// start starts a process and arranges for its end with the test.
-func start(t T, c Command) *Process {
+// launch starts a part that does not run. It lasts as long as the system does, also if a subtest started it.
+func (h *System) launch(t T, p *part) {
 	t.Helper()
-	p, err := Launch(c)
+	if p.process != nil && !p.process.Exited() {
+		return
+	}
+	p.killed = false
+	process, err := Launch(Command{Name: p.name, Path: p.path, Args: p.args, Env: p.env, Log: filepath.Join(h.Dir, "logs", p.name+".log")})
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	t.Cleanup(p.Kill)
-	return p
+	p.process = process
+	h.owner.Cleanup(process.Kill)
 }
 
 // Launch starts a process.

@@ -61,6 +61,8 @@ type System struct {
 	// called by process and kind: nats/nats, config/grpc.
 	Link func(t T, from, listener, address string) string
 
+	// owner is the test that the system was started for, and ends with.
+	owner T
 	parts []*part
 	// nats is the address appliances connect to, grpc where each service of the API is answered.
 	nats string
@@ -120,7 +122,7 @@ func StartWith(t T, h *System) *System {
 // begin starts a system as its fields say.
 func begin(t T, h *System) *System {
 	t.Helper()
-	h.REST, h.made = NewClient("", ""), map[string]*Appliance{}
+	h.REST, h.made, h.owner = NewClient("", ""), map[string]*Appliance{}, t
 	if err := os.MkdirAll(filepath.Join(h.Dir, "logs"), 0o755); err != nil {
 		t.Fatalf("make the folder for logs: %v", err)
 	}
@@ -182,15 +184,6 @@ func (h *System) StartPart(t T, name string) {
 	p := h.part(t, name)
 	h.launch(t, p)
 	h.await(t, p)
-}
-
-func (h *System) launch(t T, p *part) {
-	t.Helper()
-	if p.process != nil && !p.process.Exited() {
-		return
-	}
-	p.killed = false
-	p.process = start(t, Command{Name: p.name, Path: p.path, Args: p.args, Env: p.env, Log: filepath.Join(h.Dir, "logs", p.name+".log")})
 }
 
 func (h *System) await(t T, p *part) {

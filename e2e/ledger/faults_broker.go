@@ -2,17 +2,13 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/outbound-events/outbound/e2e/harness"
-	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // signal stops a process, or has it go on.
@@ -26,67 +22,9 @@ func signal(pid int, stop bool) error {
 
 // killedLeader kills the nats-server that leads the stream EVENTS.
 func killedLeader(w *world, _ *rand.Rand) (string, func()) {
-	var leader string
-	waittest.NoError(w, "EVENTS to have a leader", func() (err error) {
-		leader, err = w.leader()
-		return err
-	})
+	leader := w.system.AwaitLeader(w, "EVENTS")
 	w.system.Kill(w, leader)
 	return "kill -9 of " + leader, func() { w.start(leader) }
-}
-
-// leader asks the brokers who leads EVENTS.
-func (w *world) leader() (string, error) {
-	var last error
-	for _, b := range w.system.Brokers() {
-		var state struct {
-			Accounts []struct {
-				Streams []struct {
-					Name    string `json:"name"`
-					Cluster struct {
-						Leader string `json:"leader"`
-					} `json:"cluster"`
-				} `json:"stream_detail"`
-			} `json:"account_details"`
-		}
-		if last = monitor(w.system, b, "/jsz?streams=true", &state); last != nil {
-			continue
-		}
-		for _, a := range state.Accounts {
-			for _, s := range a.Streams {
-				if s.Name == "EVENTS" && s.Cluster.Leader != "" {
-					return s.Cluster.Leader, nil
-				}
-			}
-		}
-	}
-	return "", errors.Join(errors.New("no nats-server names a leader of EVENTS"), last)
-}
-
-// monitor asks the monitoring port of a broker.
-func monitor(h *harness.System, broker, path string, into any) error {
-	r, err := http.Get("http://" + h.Monitor(broker) + path) //nolint:noctx // on loopback
-	if err != nil {
-		return fmt.Errorf("ask %s: %w", broker, err)
-	}
-	defer func() { _ = r.Body.Close() }()
-	if r.StatusCode != http.StatusOK {
-		return fmt.Errorf("ask %s for %s: it answers %d", broker, path, r.StatusCode)
-	}
-	if err := json.NewDecoder(r.Body).Decode(into); err != nil {
-		return fmt.Errorf("read what %s answers: %w", broker, err)
-	}
-	return nil
-}
-
-// healthy waits until a broker says that its streams and consumers are current.
-func (w *world) healthy(broker string) {
-	waittest.NoError(w, broker+" to be healthy", func() error {
-		var state struct {
-			Status string `json:"status"`
-		}
-		return monitor(w.system, broker, "/healthz", &state)
-	})
 }
 
 // rollingBrokers restarts the nats-servers one after the other, as an upgrade does: each once the one before is healthy.
@@ -96,7 +34,7 @@ func rollingBrokers(w *world, rnd *rand.Rand) (string, func()) {
 	for _, name := range names {
 		w.stop(name)
 		w.start(name)
-		w.healthy(name)
+		w.system.AwaitBroker(w, name)
 	}
 	return fmt.Sprintf("SIGTERM and start of %v", names), nil
 }

@@ -148,7 +148,7 @@ func (w *world) handedOut() {
 				} `json:"stream_detail"`
 			} `json:"account_details"`
 		}
-		if err := monitor(w.system, b, "/jsz?consumers=true", &state); err != nil {
+		if err := w.system.AskBroker(b, "/jsz?consumers=true", &state); err != nil {
 			w.Logf("ask how often deliveries were handed out: %v", err)
 			continue
 		}
