@@ -30,7 +30,7 @@ func (p *place) presetStory(t *testing.T) {
 	page.Fill("Name", "Chat of the desk").Fill("Webhook URL", p.receiver.URL(name)).ClickLabel("Someone leaves a support session")
 	page.Click("button", "Create").See("#recipient-status", "disabled")
 	id := strings.TrimPrefix(strings.Split(page.At(), "?")[0], "/recipients/")
-	page.Click("button", "Send a test event").See("main", "")
+	page.Click("button", "Send test event").See("main", "")
 	p.ended(t, id, "DELIVERED", 1)
 	page.Open("/recipients/"+id).Click("button", "Enable").See("#recipient-status", "OK")
 	publish(first)

@@ -25,9 +25,8 @@ const giB = float64(1 << 30)
 func TestAStreamThatFillsIsForeseenWhereTheTrendIsClear(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	noise := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // no secret
-	x := control.StreamState{
-		Name: "EVENTS", MaxBytes: 8 << 30, Bytes: 6 << 30, MaxAge: 8 * 24 * time.Hour, FirstTime: now.Add(-24 * time.Hour),
-	}
+	x := control.StreamState{Name: "EVENTS", MaxBytes: 8 << 30, Bytes: 6 << 30, MaxAge: 8 * 24 * time.Hour,
+		FirstTime: now.Add(-24 * time.Hour)}
 	grows := func(perHour float64) func(float64) status.Usage {
 		return func(h float64) status.Usage { return status.Usage{Events: 5*giB + h*perHour} }
 	}
