@@ -96,7 +96,6 @@ func TestConsole(t *testing.T) {
 			"pauses, by the breaker and by hand":                     p.pauseStory,
 			"times are in the zone that is chosen":                   p.timesStory,
 			"plots lead to the deliveries that they count":           p.plotsStory,
-			"a recipient from a preset, and its maintenance":         p.presetStory,
 			"hostile texts are texts":                                p.hostileTexts,
 			"all goes by keyboard":                                   p.byKeyboard,
 		} {
@@ -109,6 +108,7 @@ func TestConsole(t *testing.T) {
 	if t.Failed() {
 		return
 	}
+	t.Run("a recipient from a preset, and its maintenance", p.presetStory)
 	t.Run("the checks find what they are for", p.checksFind)
 	t.Run("axe-core finds nothing grave, and nothing is too wide", p.openToAll)
 	t.Run("viewers find nothing that changes anything", p.viewersChangeNothing)
