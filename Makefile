@@ -22,7 +22,7 @@ MODULES := proto pkg services e2e
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/outbound-events/outbound/pkg/process.version=$(VERSION)
 
-.PHONY: help demo test test-busy test-onecore powerloss check vulnerabilities sbom fuzz bench soak ledger ledger-mutations build generate verify golden screenshots release test-packages test-compose test-deploy fmt lint vet secrets clean axe receivers
+.PHONY: help demo test test-busy test-onecore powerloss check vulnerabilities sbom fuzz bench soak ledger ledger-mutations build generate verify golden screenshots release test-packages test-cluster test-compose test-deploy fmt lint vet secrets clean axe receivers
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,9 @@ release: .bin/nfpm ## build archives, deb and rpm packages and checksums into di
 
 test-packages: .bin/nfpm ## install, start, upgrade, remove and purge the deb packages (needs root on Debian)
 	@tools/packages-test.sh
+
+test-cluster: ## test on three nats-servers that keep each stream three times, and take brokers away
+	OUTBOUND_TEST_CLUSTER=1 go test -count=1 -timeout 30m -v -run '^TestCluster$$' ./e2e
 
 test-compose: ## run docker-compose.yml on a container engine and test it there (needs root and docker.io, or BASES=registry)
 	@tools/needs.sh busybox redis-server

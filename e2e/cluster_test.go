@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"testing"
 	"time"
 
@@ -17,6 +18,8 @@ func notOnACluster() map[string]string {
 	return map[string]string{
 		"what waits can be sent now, extended and cancelled": "a known fault, see docs/reliability.md: on a busy machine one of " +
 			"about 200 deliveries that were to be sent now waits on",
+		"many can be sent again, and elsewhere": "a known fault, see docs/reliability.md: a replay made right after its deliveries ended " +
+			"may leave out the last of them",
 		"every event type arrives":                         "types differ in intake and rendering, which the other shapes show",
 		"JSON bodies are the event":                        stateless,
 		"bad events are refused and recorded":              stateless,
@@ -35,7 +38,11 @@ func notOnACluster() map[string]string {
 
 // TestCluster runs the aspects that the broker decides on three nats-servers that keep each stream three times, and then takes
 // brokers away: one that leads, one in order, two.
+// make test-cluster runs it: it takes minutes, because brokers choose leaders.
 func TestCluster(t *testing.T) {
+	if os.Getenv("OUTBOUND_TEST_CLUSTER") == "" {
+		t.Skip("make test-cluster runs it")
+	}
 	t.Parallel()
 	left := notOnACluster()
 	var aspects []aspect

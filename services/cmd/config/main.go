@@ -71,7 +71,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	if err := s.Open(ctx); err != nil {
-		return o.Sealed.Fault(err)
+		return o.Fault(err)
 	}
 	p.Add("config", s.Run)
 	_, err = p.Serve(o.Server, rpc.ServerOptions{HandlerValidates: config.HandlerValidates()},
