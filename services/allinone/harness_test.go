@@ -202,7 +202,8 @@ type request struct{ id, body string }
 // receiver is a web server that accepts what it is sent.
 func receiver(t *testing.T) (url string, got <-chan request) {
 	t.Helper()
-	requests := make(chan request, 100)
+	// More than any test sends: a receiver that waits to be read would not end.
+	requests := make(chan request, 10_000)
 	site := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
 		body, err := io.ReadAll(q.Body)
 		if err != nil {
