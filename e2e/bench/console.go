@@ -38,7 +38,7 @@ func (b *bench) console() []row {
 	cookie := b.signIn(h)
 	var rows []row
 	for _, page := range []struct{ path, shows string }{
-		{"/", "Number 0099"}, {"/?http=10", "Number 0999"}, {"/?q=number+05", "Number 0599"}, {"/recipients/r-0500", "Number 0500"},
+		{"/", "Number 0099"}, {"/?page=10", "Number 0999"}, {"/?q=number+05", "Number 0599"}, {"/recipients/r-0500", "Number 0500"},
 		{"/deliveries", "Number 0999"}, {"/health", "Streams"},
 	} {
 		var took []time.Duration
