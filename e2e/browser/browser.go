@@ -126,6 +126,10 @@ func (p *Page) Look(width int64, scheme Scheme) *Page {
 		if err != nil {
 			return err
 		}
+		// Each page believes that it has the focus, as the one that somebody looks at does: pages of other stories are open as well.
+		if _, err = cdp.Call(ctx, to, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}); err != nil {
+			return err
+		}
 		_, err = cdp.Call(ctx, to, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
 			{Name: "prefers-color-scheme", Value: string(scheme)}, {Name: "prefers-reduced-motion", Value: "reduce"},
 		}})

@@ -50,7 +50,8 @@ func (p *place) byKeyboard(t *testing.T) {
 	page.Await("the focus to be at the content", `document.activeElement.id === "content" || location.hash === "#content"`)
 	tabTo(t, page, "button A by keyboard enabled", 60)
 	for _, want := range []string{"false", "true"} {
-		// The page may show for a moment what it knew before a change, and then says again what is to be changed: so does the key.
+		// The page may show for a moment what it knew before a change, and then says again what is to be changed: so does the key. It is
+		// pressed again only when what it asked for has been answered, or it would ask for the contrary.
 		waittest.NoError(t, "the recipient to be switched by Enter", func() error {
 			says := page.Text(`document.getElementById("toggle-` + id + `").getAttribute("aria-checked")`)
 			enabled := fmt.Sprint(p.system.REST.Do(t, http.MethodGet, "/v1/recipients/"+id, nil)["enabled"])
@@ -60,6 +61,7 @@ func (p *place) byKeyboard(t *testing.T) {
 					page.See("#ask", "Pause and hold")
 					page.Press(kb.Enter)
 				}
+				page.Await("what the key asked for to be answered", `!document.querySelector(".htmx-request")`)
 			}
 			if enabled != want || says != want {
 				return fmt.Errorf("the switch says %s, the recipient is enabled: %s, want %s", says, enabled, want)

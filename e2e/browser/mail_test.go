@@ -25,7 +25,7 @@ func (p *place) mailStory(t *testing.T) {
 	page.Open("/").Click("a", "Add email recipient").See("h1", "Add email recipient")
 	page.Fill("Name", "Service desk").Fill("Email addresses", "desk@example.com").ClickLabel("Support session end")
 	page.Fill("Subject", "Ticket ").Click("button[data-insert]", "%EXTERNAL_KEY%")
-	page.Is("the macro is where the cursor was", `eyes.holds("Subject", "Ticket %EXTERNAL_KEY%")`)
+	page.Await("the macro to be where the cursor was", `eyes.holds("Subject", "Ticket %EXTERNAL_KEY%")`)
 	page.Fill("Body", "Session ").Click("button[data-insert]", "%LSID%").Type(" is over.\n")
 	// The preview shows the macro's value, of the sample.
 	page.Choose("Example event", "Sample of the first event type").See("#preview-result .preview-subject",

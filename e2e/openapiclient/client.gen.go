@@ -2300,6 +2300,13 @@ type RecipientStatus struct {
 	// DrainRate Deliveries per second at which what the last window held is being sent. 0: as fast as usual, or nothing of it is left.
 	DrainRate *int32 `json:"drainRate,omitempty"`
 
+	// ExpiringBeforeTime The last full hour within the next twelve hours.
+	ExpiringBeforeTime *time.Time `json:"expiringBeforeTime,omitempty"`
+
+	// ExpiringDeliveries About how many queued deliveries expire before expiring_before_time if the recipient goes on failing. Those that an operator extended
+	// may be among them. Not set while none does, or the recipient does not fail.
+	ExpiringDeliveries *string `json:"expiringDeliveries,omitempty"`
+
 	// FailingSinceTime Since when it has been failing, as far as the records show.
 	FailingSinceTime *time.Time `json:"failingSinceTime,omitempty"`
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/logkey"
@@ -122,31 +123,68 @@ func along(mb member) time.Duration {
 }
 
 // claim takes a group's members. The first one names the mail, and whoever takes it may take the others: a sender that comes too
-// late for it leaves them all for now, so that two senders never share a group out. Of the others it takes those whose status
-// nobody has changed meanwhile.
+// late for it leaves them all for now, so that two senders never share a group out. Of the others it takes those that are still to be
+// told of.
 func (m *Monitor) claim(ctx context.Context, group []member, now time.Time) []member {
-	var mine []member
-	for _, mb := range group {
-		lead := mb
-		if len(mine) > 0 {
-			lead = mine[0]
-		}
-		st := mb.e.Status
-		st.Claim = &Claim{ID: noticeID(lead), Kind: mb.kind, Holder: m.o.Holder, At: now}
-		rev, err := m.put(ctx, mb.r.ID, st, mb.e.Revision)
-		if err != nil {
-			if !errors.Is(err, ErrConflict) {
-				m.complain(mb.r.ID, err)
-			}
-			if len(mine) == 0 {
-				return nil
-			}
-			continue
-		}
-		mb.e.Status, mb.e.Revision = st, rev
-		mine = append(mine, mb)
+	claimOf := func(mb member) *Claim {
+		return &Claim{ID: noticeID(group[0]), Kind: mb.kind, Holder: m.o.Holder, At: now}
 	}
-	return mine
+	lead, ok := m.claimOne(ctx, group[0], claimOf(group[0]), false)
+	if !ok {
+		return nil
+	}
+	mine, taken := slices.Clone(group), make([]bool, len(group))
+	mine[0], taken[0] = lead, true
+	each(len(group)-1, func(i int) { mine[i+1], taken[i+1] = m.claimOne(ctx, group[i+1], claimOf(group[i+1]), true) })
+	kept := mine[:0]
+	for i, mb := range mine {
+		if taken[i] {
+			kept = append(kept, mb)
+		}
+	}
+	return kept
+}
+
+// writesAtOnce is how many statuses of a group are written at once, so that a large group is claimed well before claimTicks are over.
+const writesAtOnce = 64
+
+// each calls f for 0 to n-1, writesAtOnce of them at once, and waits for all.
+func each(n int, f func(i int)) {
+	places := make(chan struct{}, writesAtOnce)
+	var wg sync.WaitGroup
+	for i := range n {
+		places <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-places }()
+			f(i)
+		})
+	}
+	wg.Wait()
+}
+
+// claimOne writes a claim into a member's status. If again is set and another sender has written the status meanwhile, as it does every
+// few seconds while deliveries fail, it tries again as long as the same is to be told.
+func (m *Monitor) claimOne(ctx context.Context, mb member, c *Claim, again bool) (member, bool) {
+	for range putAgain {
+		st := mb.e.Status
+		st.Claim = c
+		rev, err := m.put(ctx, mb.r.ID, st, mb.e.Revision)
+		if err == nil {
+			mb.e.Status, mb.e.Revision = st, rev
+			return mb, true
+		}
+		if !errors.Is(err, ErrConflict) {
+			m.complain(mb.r.ID, err)
+			return mb, false
+		}
+		e := m.entry(mb.r.ID)
+		kind, _, ok := due(e.Status, mb.contact)
+		if !again || !ok || kind != mb.kind || e.Status.Claim != nil || e.Status.Alerts != mb.e.Status.Alerts || e.Revision == mb.e.Revision {
+			return mb, false
+		}
+		mb.e = e
+	}
+	return mb, false
 }
 
 // noticeID is the same for each sender that tells of the same.
@@ -188,9 +226,7 @@ func (m *Monitor) notify(ctx context.Context, group []member) {
 	}
 	m.o.Logger.Info("alert queued", logkey.Kind, string(n.Kind), logkey.Recipient, first.r.ID, logkey.Recipients, len(group), logkey.Addresses,
 		len(first.contact.Addresses))
-	for _, mb := range group {
-		m.noteNotified(ctx, mb, claim)
-	}
+	each(len(group), func(i int) { m.noteNotified(ctx, group[i], claim) })
 }
 
 // IDFor is the id of the notice to one address, of the mail with an id.
@@ -212,8 +248,18 @@ func (m *Monitor) about(ctx context.Context, mb member) About {
 	if !b.Oldest.IsZero() {
 		a.DropAt = mb.r.Expire(b.Oldest)
 	}
+	until, ok := ExpiringAccepted(mb.r, b.Oldest, claimed(mb))
+	if mb.kind != KindFailing || !ok {
+		return a
+	}
+	if n, err := m.o.Store.QueuedUntil(ctx, m.o.Channel, mb.r.ID, until); err == nil && n > 0 {
+		a.Expiring, a.ExpiringBefore = n, ExpiryHorizon(claimed(mb))
+	}
 	return a
 }
+
+// claimed is when it was decided to tell of a member, which has a claim.
+func claimed(mb member) time.Time { return mb.e.Status.Claim.At }
 
 // noteNotified removes the claim. What changed in the status meanwhile stays.
 func (m *Monitor) noteNotified(ctx context.Context, mb member, claim *Claim) {

@@ -45,6 +45,8 @@ type Store interface {
 	Remove(ctx context.Context, ch recipient.Channel, id string, revision uint64) error
 	// Backlog looks a recipient's queue up.
 	Backlog(ctx context.Context, ch recipient.Channel, id string) (Backlog, error)
+	// QueuedUntil counts what of a recipient's queue was accepted at or before a time.
+	QueuedUntil(ctx context.Context, ch recipient.Channel, id string, until time.Time) (int, error)
 	// Notify stores a notice; a repeat of its id is harmless.
 	Notify(ctx context.Context, n Notice) error
 }

@@ -67,8 +67,11 @@ type About struct {
 	// Waiting is how many events wait; below 0: unknown.
 	Waiting int `json:"waiting"`
 	// DropAt is when the oldest of them is given up; zero if none waits or it is unknown.
-	DropAt  time.Time `json:"dropAt,omitzero"`
-	Dropped *Dropped  `json:"dropped,omitempty"`
+	DropAt time.Time `json:"dropAt,omitzero"`
+	// Expiring is about how many of them expire before ExpiringBefore if nothing changes; 0: none, or it is not known.
+	Expiring       int       `json:"expiring,omitempty"`
+	ExpiringBefore time.Time `json:"expiringBefore,omitzero"`
+	Dropped        *Dropped  `json:"dropped,omitempty"`
 	// BreakerOpen says that only one attempt per retry interval is made.
 	BreakerOpen bool `json:"breakerOpen,omitempty"`
 	// BreakerSince is since when that is so, ProbeEvery the retry interval.

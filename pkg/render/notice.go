@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -15,18 +16,36 @@ const noticeMark = "[Outbound] "
 // noticeTime is how times are written in mails to contacts.
 const noticeTime = "2006-01-02 15:04:05 MST"
 
-// NewNotice words a mail to a contact. It can't fail; the same notice gives the same mail. Zone is that of the times; nil: UTC.
-func NewNotice(n health.Notice, zone *time.Location) Mail {
+// NewNotice words a mail to a contact. It can't fail; the same notice gives the same mail. Zone is that of the times; nil: UTC. console
+// is the URL of the console without a slash at its end; empty: the mail has no link.
+func NewNotice(n health.Notice, zone *time.Location, console string) Mail {
 	if zone == nil {
 		zone = time.UTC
 	}
-	w := noticeWriter{n: n, zone: zone}
+	w := noticeWriter{n: n, zone: zone, console: console}
 	return Mail{Subject: OneLine(noticeMark+w.subject(), MaxSubject), Body: manyLines(w.body())}
 }
 
 type noticeWriter struct {
-	n    health.Notice
-	zone *time.Location
+	n       health.Notice
+	zone    *time.Location
+	console string
+}
+
+// link is the page of the console that shows what the notice tells of; empty if the console's URL is not known.
+func (w noticeWriter) link() string {
+	switch {
+	case w.console == "":
+		return ""
+	case len(w.n.About) == 1:
+		return w.console + "/recipients/" + url.PathEscape(w.n.About[0].Recipient)
+	case len(w.n.About) > 1:
+		return w.console + "/"
+	case w.n.Kind == health.KindSilent || w.n.Kind == health.KindHeardAgain:
+		return w.console + "/settings/appliances"
+	default:
+		return w.console + "/health"
+	}
 }
 
 func (w noticeWriter) time(t time.Time) string { return t.In(w.zone).Format(noticeTime) }
@@ -74,6 +93,9 @@ func (w noticeWriter) body() string {
 		w.rest(&b, a)
 		b.WriteString("\n")
 	}
+	if link := w.link(); link != "" {
+		fmt.Fprintf(&b, "Console: %s\n\n", link)
+	}
 	who := "the contacts of the recipient"
 	if w.n.Admin {
 		who = "the admin contacts of the SMTP settings"
@@ -113,6 +135,9 @@ func (w noticeWriter) rest(b *strings.Builder, a health.About) {
 		} else {
 			fmt.Fprintf(b, "Overdue since: %s\n", w.time(a.DropAt))
 		}
+	}
+	if a.Expiring > 0 {
+		fmt.Fprintf(b, "Expiring:      %s before %s\n", counted(a.Expiring, "event"), w.time(a.ExpiringBefore))
 	}
 	if a.BreakerOpen {
 		fmt.Fprintf(b, "Breaker:       %s\n", w.breaker(a))

@@ -57,7 +57,7 @@ func TestAdminContactsAreToldInWords(t *testing.T) {
 		"daily_empty":  {Kind: health.KindDaily, Daily: &health.Daily{From: at.Add(-24 * time.Hour), Until: at}},
 	} {
 		n.At, n.Admin = at, true
-		m := render.NewNotice(n, vienna)
+		m := render.NewNotice(n, vienna, "https://outbound.example.com")
 		golden.Check(t, "notice/"+name+".txt", []byte("Subject: "+m.Subject+"\n\n"+m.Body))
 	}
 }
@@ -67,7 +67,7 @@ func TestADailyNoticeOfManyRecipientsHasAnEnd(t *testing.T) {
 	for i := range 1000 {
 		d.Recipients = append(d.Recipients, health.Day{QueueLength: health.QueueLength{Recipient: fmt.Sprintf("r-%d", i)}, Health: "OK"})
 	}
-	m := render.NewNotice(health.Notice{Kind: health.KindDaily, Daily: &d}, nil)
+	m := render.NewNotice(health.Notice{Kind: health.KindDaily, Daily: &d}, nil, "")
 	if n := strings.Count(m.Body, "\n"); n > 230 || !strings.Contains(m.Body, "and 800 recipients more") {
 		t.Errorf("%d lines: %s", n, m.Body[len(m.Body)-300:])
 	}
@@ -81,7 +81,7 @@ func TestForeignNamesStayInTheirLineOfNotices(t *testing.T) {
 		{Kind: health.KindDaily, Daily: &health.Daily{Relay: evil, Attention: []string{evil},
 			Recipients: []health.Day{{QueueLength: health.QueueLength{Name: evil}, Error: evil, Since: time.Now()}}}},
 	} {
-		m := render.NewNotice(n, nil)
+		m := render.NewNotice(n, nil, "https://outbound.example.com")
 		if strings.Contains(m.Subject+m.Body, "\nBcc") || strings.Contains(m.Subject, "\r") {
 			t.Errorf("foreign text breaks lines: %q %q", m.Subject, m.Body)
 		}

@@ -21,6 +21,7 @@ func TestNoticesSayInWordsWhatIsTheMatter(t *testing.T) {
 	again := desk(reasons.HTTPStatus, 503, "HTTP 503 Service Unavailable")
 	again.Since, again.Alert, again.BreakerOpen, again.DropAt = at.Add(-28*time.Hour), 7, true, at.Add(-time.Minute)
 	again.BreakerSince, again.ProbeEvery = at.Add(-27*time.Hour), 90*time.Second
+	again.Expiring, again.ExpiringBefore = 14, at.Add(12*time.Hour)
 	again.Dropped = &health.Dropped{Count: 3, First: at.Add(-2 * time.Hour), Last: at.Add(-time.Minute), Reason: reasons.Expired,
 		Detail: "not delivered within 24h0m0s; last: HTTP 503 Service Unavailable"}
 	recovered := health.About{Recipient: "desk", Name: "Ticket desk", Since: at.Add(-2 * time.Hour), Until: at,
@@ -44,14 +45,14 @@ func TestNoticesSayInWordsWhatIsTheMatter(t *testing.T) {
 		"dropped":   {Kind: health.KindDropped, About: []health.About{dropped}},
 	} {
 		n.At, n.Target = at, "desk.example.com"
-		m := render.NewNotice(n, nil)
+		m := render.NewNotice(n, nil, "https://outbound.example.com")
 		golden.Check(t, "notice/"+name+".txt", []byte("Subject: "+m.Subject+"\n\n"+m.Body))
 	}
 }
 
 func TestNoticesKeepToTheirLines(t *testing.T) {
 	m := render.NewNotice(health.Notice{Kind: health.KindFailing,
-		About: []health.About{{Recipient: "r", Name: "a\r\nBcc: x@example.com", Detail: "b\nc\x00"}}}, nil)
+		About: []health.About{{Recipient: "r", Name: "a\r\nBcc: x@example.com", Detail: "b\nc\x00"}}}, nil, "")
 	if strings.ContainsAny(m.Subject, "\r\n") || strings.Contains(m.Body, "\nBcc") || strings.Contains(m.Body, "\x00") {
 		t.Errorf("foreign text breaks lines: %q %q", m.Subject, m.Body)
 	}

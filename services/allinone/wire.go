@@ -1,6 +1,7 @@
 package allinone
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -160,7 +161,9 @@ func (r *runtime) senders(ctx context.Context) error {
 	if conn, err = r.connect(ctx, "email-sender"); err != nil {
 		return err
 	}
-	byEmail, err := emailsender.New(r.o.EmailSender, emailsender.Deps{Bus: conn, Config: r.watch, Observer: observer,
+	mail := r.o.EmailSender
+	mail.ConsoleURL = cmp.Or(mail.ConsoleURL, r.o.Console.URL(r.http.Addr(), r.files != nil))
+	byEmail, err := emailsender.New(mail, emailsender.Deps{Bus: conn, Config: r.watch, Observer: observer,
 		Logger: r.telemetry.Logger})
 	if err != nil {
 		return err

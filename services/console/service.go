@@ -76,8 +76,8 @@ func (o Options) Validate() error {
 	return f.Err()
 }
 
-// base returns the public URL without a trailing slash.
-func (o Options) base(listens net.Addr, secure bool) string {
+// URL returns the public URL without a trailing slash. listens is the listen address, secure says that it has TLS.
+func (o Options) URL(listens net.Addr, secure bool) string {
 	if o.PublicURL != "" {
 		return strings.TrimSuffix(o.PublicURL, "/")
 	}
@@ -156,7 +156,7 @@ func New(o Options, deps Deps) (*Service, error) {
 	if deps.Logger == nil {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{listener: deps.Listener, stop: make(chan struct{}), announce: deps.FirstStart, base: o.base(deps.Listener.Addr(), deps.TLS)}
+	s := &Service{listener: deps.Listener, stop: make(chan struct{}), announce: deps.FirstStart, base: o.URL(deps.Listener.Addr(), deps.TLS)}
 	if deps.Signed.complete() {
 		s.first = account.NewFirstStart(deps.routes(deps.Signed))
 	}

@@ -201,7 +201,7 @@ func (s *sender) open(ctx context.Context, n health.Notice) (*relay.Conn, *mime.
 	if now.SMTP.Host == "" || now.SMTP.FromAddress == "" {
 		return nil, nil, errors.New("no SMTP relay or from address is configured")
 	}
-	l, err := composeNotice(n, now, s.now())
+	l, err := composeNotice(n, now, s.console, s.now())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -212,13 +212,13 @@ func (s *sender) open(ctx context.Context, n health.Notice) (*relay.Conn, *mime.
 	return c, l, nil
 }
 
-// composeNotice writes the mail of a notice, sent at a time. It is pure; but for its date a notice gives the same mail each time.
-func composeNotice(n health.Notice, s *settings.Settings, at time.Time) (*mime.Email, error) {
+// composeNotice writes the mail of a notice, sent at a time, with a link to the console. It is pure; but for its date a notice gives the same mail each time.
+func composeNotice(n health.Notice, s *settings.Settings, console string, at time.Time) (*mime.Email, error) {
 	l, err := mime.Write(mime.Message{
 		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: n.To, Date: at.In(s.Email.Location),
 		ID: mime.Identity("notice", n.ID), Thread: mime.Identity("notices", n.Thread),
 		Headers: []render.Header{{Name: "X-Outbound-Notice", Value: string(n.Kind)}},
-		Text:    render.NewNotice(n, s.Email.Location),
+		Text:    render.NewNotice(n, s.Email.Location, console),
 	})
 	var ours *mime.SenderError
 	if err != nil && !errors.As(err, &ours) {

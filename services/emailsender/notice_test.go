@@ -37,7 +37,28 @@ func TestContactsGetOneMailEachThoughTheRelayPutsOneOff(t *testing.T) {
 		m.Header.Get("Message-Id") == mails[1].Header.Get("Message-Id") {
 		t.Errorf("header %v", m.Header)
 	}
-	if !strings.Contains(string(m.Body), "Waiting:       3 events") {
+	if !strings.Contains(string(m.Body), "Waiting:       3 events") || strings.Contains(string(m.Body), "Console:") {
 		t.Errorf("body %s", m.Body)
+	}
+}
+
+func TestAlertsLinkToTheConsole(t *testing.T) {
+	srv := smtptest.Start(t, smtptest.Options{})
+	o := options()
+	o.ConsoleURL = "https://outbound.example.com/"
+	store := control.NewHealthStore(open(t, srv, fixture{seen: make(watcher, 16), options: o}))
+	n := health.Notice{Kind: health.KindFailing, ID: "failing/desk/1/0", Thread: "desk/1", At: time.Now(), To: alice,
+		About: []health.About{{Recipient: "desk", Name: "Ticket desk", Since: time.Now(), Reason: reasons.DNS, Alert: 1}}}
+	if err := store.Notify(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	if body := string(srv.Await(t, 1)[0].Body); !strings.Contains(body, "Console: https://outbound.example.com/recipients/desk\r\n") {
+		t.Errorf("body %s", body)
+	}
+	for _, bad := range []string{"outbound.example.com", "ftp://x.example", "https://x.example/path", "https://x.example?a=b"} {
+		o.ConsoleURL = bad
+		if err := o.Validate(); err == nil || !strings.Contains(err.Error(), "consoleUrl") {
+			t.Errorf("%s: %v", bad, err)
+		}
 	}
 }

@@ -28,6 +28,8 @@ type sender struct {
 	hello    string
 	// now is the broker's clock.
 	now func() time.Time
+	// console is the URL of the console, for links in alerts; empty: it is not known.
+	console string
 }
 
 // settingsChanged closes idle connections to a relay that is not the one of the settings any more, or is reached or signed in

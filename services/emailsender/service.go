@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,6 +52,9 @@ type Options struct {
 	StatusTick time.Duration `yaml:"statusTick"`
 	// ProbeEvery is how long the relay may go without a mail before it is probed: connected to, signed in, and left.
 	ProbeEvery time.Duration `yaml:"probeEvery"`
+	// ConsoleURL is the public URL of the console, for links in alerts, e.g. https://outbound.example.com. Empty: alerts have no link. The
+	// all-in-one knows its own.
+	ConsoleURL string `yaml:"consoleUrl"`
 }
 
 // DefaultOptions use as many connections as the settings may ask for, each kept for half a minute, wait for a relay as RFC 5321 says, and
@@ -95,6 +100,10 @@ func (o Options) Validate() error {
 	}
 	if o.StatusTick < time.Millisecond || o.StatusTick > time.Minute {
 		f.Add("statusTick", "%s is out of range: use 1ms to 1m", o.StatusTick)
+	}
+	if u, err := url.Parse(o.ConsoleURL); o.ConsoleURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" ||
+		strings.Trim(u.Path, "/") != "" || u.RawQuery != "") {
+		f.Add("consoleUrl", "%q is not a URL without a path: use e.g. https://outbound.example.com", o.ConsoleURL)
 	}
 	if o.ProbeEvery < time.Millisecond || o.ProbeEvery > time.Hour {
 		f.Add("probeEvery", "%s is out of range: use 1ms to 1h", o.ProbeEvery)
@@ -162,7 +171,8 @@ func newSender(o Options, settings settingsSource, p relay.PoolOptions) *sender 
 		hello, _ = os.Hostname()
 	}
 	p.Most, p.Idle = o.Connections, o.IdleTimeout
-	return &sender{settings: settings, pool: relay.NewPool(p), timeout: o.Timeout, hello: hello, now: time.Now}
+	return &sender{settings: settings, pool: relay.NewPool(p), timeout: o.Timeout, hello: hello, now: time.Now,
+		console: strings.TrimSuffix(o.ConsoleURL, "/")}
 }
 
 // Run waits for the configuration and then sends until ctx ends. It takes nothing more then, lets attempts under way finish

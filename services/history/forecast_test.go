@@ -39,6 +39,10 @@ func TestTheFirstExpiryOfAFailingRecipientIsToldAhead(t *testing.T) {
 			}
 			continue
 		}
+		if n, before := r.GetExpiringDeliveries(), r.GetExpiringBeforeTime().AsTime(); id == "bad" &&
+			(n != 2 || time.Until(before) > 12*time.Hour || time.Until(before) < 10*time.Hour) || id == "later" && n != 0 {
+			t.Errorf("%s: %d expire before %v", id, n, before)
+		}
 		if want := r.GetOldestQueuedTime().AsTime().Add(all[id]); at == nil || !at.AsTime().Equal(want) {
 			t.Errorf("%s: %v, want %v", id, at.AsTime(), want)
 		}
@@ -46,7 +50,7 @@ func TestTheFirstExpiryOfAFailingRecipientIsToldAhead(t *testing.T) {
 	notices := strings.Join(s.GetNotices(), "\n")
 	_, told, _ := strings.Cut(notices, "Deliveries expire unless their recipients work again: ")
 	told, _, _ = strings.Cut(told, "\n")
-	if !strings.HasPrefix(told, "The bad (bad) from ") || !strings.HasSuffix(told, " UTC on, 2 waiting.") || strings.Contains(told, "later") {
+	if !strings.HasPrefix(told, "The bad (bad) from ") || !strings.Contains(told, " UTC on, 2 waiting (2 expire before ") || strings.Contains(told, "later") {
 		t.Errorf("%q is told in\n%s", told, notices)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -138,6 +139,12 @@ func (s *HealthStore) Remove(ctx context.Context, ch recipient.Channel, id strin
 func (s *HealthStore) Backlog(ctx context.Context, ch recipient.Channel, id string) (health.Backlog, error) {
 	b, err := New(s.conn).Backlog(ctx, ch, id)
 	return health.Backlog{Waiting: int(min(b.Waiting+b.Unsettled, 1<<31)), Oldest: b.Oldest}, err
+}
+
+// QueuedUntil counts what of a recipient's queue was stored at or before a time.
+func (s *HealthStore) QueuedUntil(ctx context.Context, ch recipient.Channel, id string, until time.Time) (int, error) {
+	n, err := New(s.conn).QueuedUntil(ctx, ch, id, until)
+	return int(min(n, 1<<31)), err
 }
 
 // Notify stores a notice. A repeat of its id within the stream's window is harmless.

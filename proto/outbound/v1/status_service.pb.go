@@ -935,6 +935,11 @@ type RecipientStatus struct {
 	CertificateSubject string `protobuf:"bytes,97,opt,name=certificate_subject,json=certificateSubject,proto3" json:"certificate_subject,omitempty"`
 	// When the retry duration of the oldest queued delivery ends, while failing. Deliveries that an operator extended may end later.
 	NextExpireTime *timestamppb.Timestamp `protobuf:"bytes,98,opt,name=next_expire_time,json=nextExpireTime,proto3" json:"next_expire_time,omitempty"`
+	// About how many queued deliveries expire before expiring_before_time if the recipient goes on failing. Those that an operator extended
+	// may be among them. Not set while none does, or the recipient does not fail.
+	ExpiringDeliveries int64 `protobuf:"varint,65,opt,name=expiring_deliveries,json=expiringDeliveries,proto3" json:"expiring_deliveries,omitempty"`
+	// The last full hour within the next twelve hours.
+	ExpiringBeforeTime *timestamppb.Timestamp `protobuf:"bytes,66,opt,name=expiring_before_time,json=expiringBeforeTime,proto3" json:"expiring_before_time,omitempty"`
 	// Since when a maintenance window holds deliveries. Not set outside of one.
 	MaintenanceSinceTime *timestamppb.Timestamp `protobuf:"bytes,60,opt,name=maintenance_since_time,json=maintenanceSinceTime,proto3" json:"maintenance_since_time,omitempty"`
 	// When it closes.
@@ -1143,6 +1148,20 @@ func (x *RecipientStatus) GetCertificateSubject() string {
 func (x *RecipientStatus) GetNextExpireTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.NextExpireTime
+	}
+	return nil
+}
+
+func (x *RecipientStatus) GetExpiringDeliveries() int64 {
+	if x != nil {
+		return x.ExpiringDeliveries
+	}
+	return 0
+}
+
+func (x *RecipientStatus) GetExpiringBeforeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiringBeforeTime
 	}
 	return nil
 }
@@ -1681,7 +1700,7 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\x06PAUSED\x10\x03\x12\f\n" +
 	"\bDISABLED\x10\x04\x12\f\n" +
 	"\bDELETING\x10\x05\x12\x0f\n" +
-	"\vMAINTENANCE\x10\x06\"\xba\r\n" +
+	"\vMAINTENANCE\x10\x06\"\xb9\x0e\n" +
 	"\x0fRecipientStatus\x12!\n" +
 	"\frecipient_id\x18\x01 \x01(\tR\vrecipientId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12;\n" +
@@ -1709,7 +1728,9 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\x12skipped_until_time\x18_ \x01(\v2\x1a.google.protobuf.TimestampR\x10skippedUntilTime\x12R\n" +
 	"\x17certificate_expire_time\x18` \x01(\v2\x1a.google.protobuf.TimestampR\x15certificateExpireTime\x12/\n" +
 	"\x13certificate_subject\x18a \x01(\tR\x12certificateSubject\x12D\n" +
-	"\x10next_expire_time\x18b \x01(\v2\x1a.google.protobuf.TimestampR\x0enextExpireTime\x12P\n" +
+	"\x10next_expire_time\x18b \x01(\v2\x1a.google.protobuf.TimestampR\x0enextExpireTime\x12/\n" +
+	"\x13expiring_deliveries\x18A \x01(\x03R\x12expiringDeliveries\x12L\n" +
+	"\x14expiring_before_time\x18B \x01(\v2\x1a.google.protobuf.TimestampR\x12expiringBeforeTime\x12P\n" +
 	"\x16maintenance_since_time\x18< \x01(\v2\x1a.google.protobuf.TimestampR\x14maintenanceSinceTime\x12P\n" +
 	"\x16maintenance_until_time\x18= \x01(\v2\x1a.google.protobuf.TimestampR\x14maintenanceUntilTime\x122\n" +
 	"\x15maintenance_time_zone\x18> \x01(\tR\x13maintenanceTimeZone\x12N\n" +
@@ -1834,33 +1855,34 @@ var file_outbound_v1_status_service_proto_depIdxs = []int32{
 	18, // 29: outbound.v1.RecipientStatus.skipped_until_time:type_name -> google.protobuf.Timestamp
 	18, // 30: outbound.v1.RecipientStatus.certificate_expire_time:type_name -> google.protobuf.Timestamp
 	18, // 31: outbound.v1.RecipientStatus.next_expire_time:type_name -> google.protobuf.Timestamp
-	18, // 32: outbound.v1.RecipientStatus.maintenance_since_time:type_name -> google.protobuf.Timestamp
-	18, // 33: outbound.v1.RecipientStatus.maintenance_until_time:type_name -> google.protobuf.Timestamp
-	18, // 34: outbound.v1.RecipientStatus.next_maintenance_time:type_name -> google.protobuf.Timestamp
-	19, // 35: outbound.v1.StreamStatus.max_age:type_name -> google.protobuf.Duration
-	18, // 36: outbound.v1.StreamStatus.first_time:type_name -> google.protobuf.Timestamp
-	18, // 37: outbound.v1.StreamStatus.full_time:type_name -> google.protobuf.Timestamp
-	1,  // 38: outbound.v1.GetTimeSeriesRequest.range:type_name -> outbound.v1.TimeSeriesRange.Range
-	1,  // 39: outbound.v1.TimeSeries.range:type_name -> outbound.v1.TimeSeriesRange.Range
-	19, // 40: outbound.v1.TimeSeries.interval:type_name -> google.protobuf.Duration
-	17, // 41: outbound.v1.TimeSeries.points:type_name -> outbound.v1.TimeSeriesPoint
-	17, // 42: outbound.v1.TimeSeries.total:type_name -> outbound.v1.TimeSeriesPoint
-	18, // 43: outbound.v1.TimeSeries.known_since_time:type_name -> google.protobuf.Timestamp
-	18, // 44: outbound.v1.TimeSeries.read_time:type_name -> google.protobuf.Timestamp
-	18, // 45: outbound.v1.TimeSeriesPoint.start_time:type_name -> google.protobuf.Timestamp
-	19, // 46: outbound.v1.TimeSeriesPoint.latency_p50:type_name -> google.protobuf.Duration
-	19, // 47: outbound.v1.TimeSeriesPoint.latency_p95:type_name -> google.protobuf.Duration
-	2,  // 48: outbound.v1.StatusService.GetStatus:input_type -> outbound.v1.GetStatusRequest
-	3,  // 49: outbound.v1.StatusService.WatchStatus:input_type -> outbound.v1.WatchStatusRequest
-	14, // 50: outbound.v1.StatusService.GetTimeSeries:input_type -> outbound.v1.GetTimeSeriesRequest
-	4,  // 51: outbound.v1.StatusService.GetStatus:output_type -> outbound.v1.Status
-	4,  // 52: outbound.v1.StatusService.WatchStatus:output_type -> outbound.v1.Status
-	16, // 53: outbound.v1.StatusService.GetTimeSeries:output_type -> outbound.v1.TimeSeries
-	51, // [51:54] is the sub-list for method output_type
-	48, // [48:51] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	18, // 32: outbound.v1.RecipientStatus.expiring_before_time:type_name -> google.protobuf.Timestamp
+	18, // 33: outbound.v1.RecipientStatus.maintenance_since_time:type_name -> google.protobuf.Timestamp
+	18, // 34: outbound.v1.RecipientStatus.maintenance_until_time:type_name -> google.protobuf.Timestamp
+	18, // 35: outbound.v1.RecipientStatus.next_maintenance_time:type_name -> google.protobuf.Timestamp
+	19, // 36: outbound.v1.StreamStatus.max_age:type_name -> google.protobuf.Duration
+	18, // 37: outbound.v1.StreamStatus.first_time:type_name -> google.protobuf.Timestamp
+	18, // 38: outbound.v1.StreamStatus.full_time:type_name -> google.protobuf.Timestamp
+	1,  // 39: outbound.v1.GetTimeSeriesRequest.range:type_name -> outbound.v1.TimeSeriesRange.Range
+	1,  // 40: outbound.v1.TimeSeries.range:type_name -> outbound.v1.TimeSeriesRange.Range
+	19, // 41: outbound.v1.TimeSeries.interval:type_name -> google.protobuf.Duration
+	17, // 42: outbound.v1.TimeSeries.points:type_name -> outbound.v1.TimeSeriesPoint
+	17, // 43: outbound.v1.TimeSeries.total:type_name -> outbound.v1.TimeSeriesPoint
+	18, // 44: outbound.v1.TimeSeries.known_since_time:type_name -> google.protobuf.Timestamp
+	18, // 45: outbound.v1.TimeSeries.read_time:type_name -> google.protobuf.Timestamp
+	18, // 46: outbound.v1.TimeSeriesPoint.start_time:type_name -> google.protobuf.Timestamp
+	19, // 47: outbound.v1.TimeSeriesPoint.latency_p50:type_name -> google.protobuf.Duration
+	19, // 48: outbound.v1.TimeSeriesPoint.latency_p95:type_name -> google.protobuf.Duration
+	2,  // 49: outbound.v1.StatusService.GetStatus:input_type -> outbound.v1.GetStatusRequest
+	3,  // 50: outbound.v1.StatusService.WatchStatus:input_type -> outbound.v1.WatchStatusRequest
+	14, // 51: outbound.v1.StatusService.GetTimeSeries:input_type -> outbound.v1.GetTimeSeriesRequest
+	4,  // 52: outbound.v1.StatusService.GetStatus:output_type -> outbound.v1.Status
+	4,  // 53: outbound.v1.StatusService.WatchStatus:output_type -> outbound.v1.Status
+	16, // 54: outbound.v1.StatusService.GetTimeSeries:output_type -> outbound.v1.TimeSeries
+	52, // [52:55] is the sub-list for method output_type
+	49, // [49:52] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_status_service_proto_init() }

@@ -12,7 +12,7 @@ type descriptions struct {
 	waiting, oldest, failingSince, breakerOpen, maintenance                                      telemetry.Described
 	lastEvent, silent, appliances, appliancesSilent                                              telemetry.Described
 	streamBytes, streamBytesLimit, streamMessages, streamMessagesLimit, streamOldest, streamUsed telemetry.Described
-	streamFull, diskFull, nextExpiry                                                             telemetry.Described
+	streamFull, diskFull, nextExpiry, expiringDeliveries                                         telemetry.Described
 	relayConfigured, relayUp, relayFailingSince, relayChecked                                    telemetry.Described
 }
 
@@ -53,6 +53,8 @@ func describe() descriptions {
 		diskFull:   d("disk_full_timestamp_seconds", "When the broker's disk is full at the rate of the last hours; 0: no forecast."),
 		nextExpiry: d("recipient_next_expiry_timestamp_seconds",
 			"When the oldest delivery that waits for a failing recipient expires; 0: none, or not failing.", to...),
+		expiringDeliveries: d("recipient_expiring_deliveries",
+			"About how many deliveries to a failing recipient expire before the last full hour within the next twelve hours.", to...),
 
 		relayConfigured:   d("relay_configured", "1 if an SMTP relay is configured, else 0."),
 		relayUp:           d("relay_up", "1 while the SMTP relay accepts email, as far as is known, else 0."),

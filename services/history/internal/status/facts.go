@@ -25,6 +25,8 @@ type recipientFacts struct {
 	skipped int64
 	// status is what the senders keep.
 	status health.Status
+	// expiring is how many deliveries expire before the horizon.
+	expiring expiring
 }
 
 // facts reads the facts of recipients: all queues with one request, and the log only for what has not been counted.

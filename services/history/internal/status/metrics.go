@@ -87,7 +87,7 @@ func (m *Metrics) put(put telemetry.Put) {
 
 // recipientSums are the figures of the recipients that share series.
 type recipientSums struct {
-	waiting, oldest, since, open, held, expiry float64
+	waiting, oldest, since, open, held, expiry, expiring float64
 }
 
 func (m *Metrics) recipients(put telemetry.Put, all []*outboundv1.RecipientStatus) {
@@ -98,7 +98,7 @@ func (m *Metrics) recipients(put telemetry.Put, all []*outboundv1.RecipientStatu
 	for i, r := range all {
 		x := recipientSums{waiting: float64(r.GetQueuedEvents()), since: seconds(r.GetFailingSinceTime()),
 			open: telemetry.Truth(r.GetBreakerOpen()), held: telemetry.Truth(r.GetMaintenanceUntilTime() != nil),
-			expiry: seconds(r.GetNextExpireTime())}
+			expiry: seconds(r.GetNextExpireTime()), expiring: float64(r.GetExpiringDeliveries())}
 		if r.GetOldestQueuedTime() != nil {
 			x.oldest = max(now.Sub(r.GetOldestQueuedTime().AsTime()).Seconds(), 0)
 		}
@@ -121,6 +121,7 @@ func (m *Metrics) recipients(put telemetry.Put, all []*outboundv1.RecipientStatu
 // add takes in another recipient: sums, the longest wait and the earliest failure.
 func (s *recipientSums) add(x recipientSums) {
 	s.waiting, s.open, s.held, s.oldest = s.waiting+x.waiting, s.open+x.open, s.held+x.held, max(s.oldest, x.oldest)
+	s.expiring += x.expiring
 	if x.since > 0 && (s.since == 0 || x.since < s.since) {
 		s.since = x.since
 	}
@@ -136,6 +137,7 @@ func (m *Metrics) recipient(put telemetry.Put, x recipientSums, id, channel stri
 	put(m.d.breakerOpen, x.open, id, channel)
 	put(m.d.maintenance, x.held, id, channel)
 	put(m.d.nextExpiry, x.expiry, id, channel)
+	put(m.d.expiringDeliveries, x.expiring, id, channel)
 }
 
 // byNeed orders recipients by how much their figures are needed: those that fail, then the longest queues.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history/internal/protofield"
@@ -84,7 +85,10 @@ func (s *Reporter) notices(status *outboundv1.Status, recipients []*recipient.Re
 }
 
 // expireWithin is how far ahead of the first expiry a recipient that fails has a notice.
-const expireWithin = 12 * time.Hour
+const expireWithin = health.ExpiryWithin
+
+// minuteUTC is how notices write a time.
+const minuteUTC = "2006-01-02 15:04 UTC"
 
 // forecastNotices says what is full soon, and which recipients that fail lose deliveries soon.
 func forecastNotices(status *outboundv1.Status, now time.Time) []string {
@@ -102,8 +106,12 @@ func forecastNotices(status *outboundv1.Status, now time.Time) []string {
 	var soon []string
 	for _, r := range status.GetRecipients() {
 		if at := r.GetNextExpireTime(); at != nil && at.AsTime().Sub(now) <= expireWithin {
-			soon = append(soon, fmt.Sprintf("%s from %s on, %d waiting", displayNameOf(r.GetDisplayName(), r.GetRecipientId()),
-				at.AsTime().UTC().Format("2006-01-02 15:04 UTC"), r.GetQueuedEvents()))
+			said := fmt.Sprintf("%s from %s on, %d waiting", displayNameOf(r.GetDisplayName(), r.GetRecipientId()),
+				at.AsTime().UTC().Format(minuteUTC), r.GetQueuedEvents())
+			if n := r.GetExpiringDeliveries(); n > 0 {
+				said += fmt.Sprintf(" (%d expire before %s)", n, r.GetExpiringBeforeTime().AsTime().UTC().Format(minuteUTC))
+			}
+			soon = append(soon, said)
 		}
 	}
 	if len(soon) > 0 {

@@ -52,6 +52,7 @@ type Reporter struct {
 	activity  *Activity
 	processes *processes
 	expiring  *expiryCache
+	ending    *expiringCache
 	growth    *growth
 }
 
@@ -59,7 +60,7 @@ type Reporter struct {
 func New(o Options, deps Deps, activity *Activity) *Reporter {
 	return &Reporter{
 		Deps: deps, o: o, health: control.NewHealthStore(deps.Bus), activity: activity,
-		processes: &processes{bus: deps.Bus}, expiring: &expiryCache{}, growth: &growth{},
+		processes: &processes{bus: deps.Bus}, expiring: &expiryCache{}, ending: &expiringCache{}, growth: &growth{},
 	}
 }
 
@@ -92,6 +93,7 @@ func (s *Reporter) Status(ctx context.Context, id string) (*outboundv1.Status, e
 		return nil, err
 	}
 	now := s.Bus.Now()
+	s.countExpiring(ctx, recipients, looked, now)
 	status := &outboundv1.Status{Version: s.o.Version, Recipients: make([]*outboundv1.RecipientStatus, len(recipients))}
 	for i, r := range recipients {
 		status.Recipients[i] = recipientStatus(r, looked[i], now)
@@ -149,6 +151,7 @@ func recipientStatus(r *recipient.Recipient, f recipientFacts, now time.Time) *o
 		if !f.backlog.Oldest.IsZero() {
 			s.NextExpireTime = protofield.Timestamp(r.Expire(f.backlog.Oldest))
 		}
+		s.ExpiringDeliveries, s.ExpiringBeforeTime = f.expiring.deliveries, protofield.Timestamp(f.expiring.before)
 	}
 	setMaintenance(s, r, now)
 	if c := receiverCertificate(r, f.status); c != nil {

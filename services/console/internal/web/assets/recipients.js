@@ -41,9 +41,11 @@
 
   // Inserts a macro at the last cursor position in a subject or body.
   let last = null;
-  document.addEventListener('focusin', (e) => {
-    if (e.target.matches('[name^="email."]:is([name$="ubject"], [name$="ody"])')) last = e.target;
-  });
+  const remember = (e) => {
+    if (e?.matches('[name^="email."]:is([name$="ubject"], [name$="ody"])')) last = e;
+  };
+  document.addEventListener('focusin', (e) => remember(e.target));
+  remember(document.activeElement); // somebody may have been there before this script
   const insert = (macro) => {
     const field = last && last.isConnected ? last : document.getElementById('f-email-body');
     if (!field) return;
