@@ -212,7 +212,8 @@ func (s *sender) open(ctx context.Context, n health.Notice) (*relay.Conn, *mime.
 	return c, l, nil
 }
 
-// composeNotice writes the mail of a notice, sent at a time, with a link to the console. It is pure; but for its date a notice gives the same mail each time.
+// composeNotice writes the mail of a notice, sent at a time, with a link to the console.
+// It is pure; but for its date a notice gives the same mail each time.
 func composeNotice(n health.Notice, s *settings.Settings, console string, at time.Time) (*mime.Email, error) {
 	l, err := mime.Write(mime.Message{
 		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: n.To, Date: at.In(s.Email.Location),
