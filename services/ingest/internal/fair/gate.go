@@ -37,7 +37,8 @@ type Gate struct {
 // sender is what the gate holds of one sender.
 type sender struct {
 	name string
-	held int
+	// held are its events that have a place, storing those that have their turn.
+	held, storing int
 	// waiting are its events in their order, deficit how much of its turn is left.
 	waiting []*Pass
 	deficit int
@@ -74,11 +75,16 @@ func (g *Gate) Enter(name string, size int) *Pass {
 	if g.closed || s.held >= g.o.EventsOfOne || !g.room(s, size) {
 		return nil
 	}
+	at := g.first(s)
 	g.senders[name] = s
 	s.held++
 	g.held++
 	g.bytes += int64(size)
 	p := &Pass{gate: g, sender: s, size: size, turn: make(chan struct{})}
+	if at {
+		g.give(p)
+		return p
+	}
 	if s.waiting = append(s.waiting, p); len(s.waiting) == 1 {
 		s.deficit = 0
 		g.ring = append(g.ring, s)
@@ -116,6 +122,7 @@ func (g *Gate) end(p *Pass) {
 	}
 	p.yielded = true
 	g.storing--
+	p.sender.storing--
 	now := time.Now()
 	g.window.observe(now.Sub(p.began), now, len(g.ring) > 0)
 }
@@ -187,10 +194,22 @@ func (g *Gate) dispatch() {
 		if len(s.waiting) == 0 {
 			g.ring = g.ring[1:]
 		}
-		g.storing++
-		p.began = time.Now()
-		close(p.turn)
+		g.give(p)
 	}
+}
+
+// give gives an event its turn.
+func (g *Gate) give(p *Pass) {
+	g.storing++
+	p.sender.storing++
+	p.began = time.Now()
+	close(p.turn)
+}
+
+// first reports whether an event has its turn at once: it is the only one of a sender beside others that fill the window. What is stored
+// leaves in groups, so that such a sender would wait for a whole group of the others with each of its events.
+func (g *Gate) first(s *sender) bool {
+	return g.o.AtOnce == 0 && s.held == 0 && g.storing >= g.window.size() && g.storing < 2*g.window.size()
 }
 
 // Close admits no more events and waits until none is in the gate.

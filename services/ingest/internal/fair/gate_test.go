@@ -1,6 +1,8 @@
 package fair_test
 
 import (
+	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -156,4 +158,72 @@ func TestTheGateFollowsTheStore(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is stored leaves in groups, so that who sends one event at a time would wait for a whole group with each of them.
+func TestTheOnlyEventOfASenderHasItsTurnAtOnce(t *testing.T) {
+	g := gate(fair.Options{Events: 4000})
+	turns := func(passes []*fair.Pass) (n int) {
+		for _, p := range passes {
+			if come(p) {
+				n++
+			}
+		}
+		return n
+	}
+	var flood []*fair.Pass
+	for range 1000 {
+		flood = append(flood, g.Enter("flood", 1000))
+	}
+	window := turns(flood)
+	if window == 0 || window == len(flood) {
+		t.Fatalf("%d of %d have their turn", window, len(flood))
+	}
+	first, second := g.Enter("calm", 1000), g.Enter("calm", 1000)
+	if !come(first) || come(second) {
+		t.Errorf("the first event has its turn: %t, the second: %t", come(first), come(second))
+	}
+	// However many senders there are, no more than twice as much is stored at once.
+	others := []*fair.Pass{first, second}
+	for i := range 1000 {
+		others = append(others, g.Enter(fmt.Sprint("other-", i), 1000))
+	}
+	if n := turns(flood) + turns(others); n != 2*window {
+		t.Errorf("%d are stored at once, want %d", n, 2*window)
+	}
+	for _, p := range slices.Concat(flood, others) {
+		p.Leave()
+	}
+	g.Close()
+}
+
+// A gate that has seen nothing but a flood keeps the queue of the store short as well.
+func TestAFloodFromTheStartLeavesTheStoreAShortQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := gate(fair.Options{Events: 4000})
+		var wg sync.WaitGroup
+		var atOnce, most, last atomic.Int64
+		began := time.Now()
+		for range 1000 {
+			wg.Go(func() {
+				for time.Since(began) < 10*time.Second {
+					p := g.Enter("flood", 1000)
+					<-p.Turn()
+					n := atOnce.Add(1)
+					most.Store(max(most.Load(), n))
+					if time.Since(began) > 8*time.Second {
+						last.Store(max(last.Load(), n))
+					}
+					time.Sleep(time.Millisecond + time.Duration(n)*200*time.Microsecond) // it stores 5,000 a second at most
+					atOnce.Add(-1)
+					p.Leave()
+				}
+			})
+		}
+		wg.Wait()
+		if n := last.Load(); n > 64 {
+			t.Errorf("%d are stored at once in the end, %d at most: 12 ms of waiting", n, most.Load())
+		}
+		g.Close()
+	})
 }

@@ -7,10 +7,11 @@ import "time"
 // 1995): what takes much longer than it does without load is waiting.
 type window struct {
 	now, most int
-	// base is how long storing takes without load, 0 while that is unknown.
+	// base is how long storing takes without waiting: the least that was seen, 0 while that is unknown.
 	base time.Duration
 	// What was seen since the last change.
 	sum   time.Duration
+	least time.Duration
 	n     int
 	since time.Time
 }
@@ -39,8 +40,9 @@ func (w *window) observe(took time.Duration, now time.Time, full bool) {
 		return // it is fixed
 	}
 	if w.n == 0 {
-		w.since = now
+		w.since, w.least = now, took
 	}
+	w.least = min(w.least, took)
 	w.sum += took
 	w.n++
 	if w.n < changeSamples || now.Sub(w.since) < changeAfter {
@@ -48,21 +50,19 @@ func (w *window) observe(took time.Duration, now time.Time, full bool) {
 	}
 	mean := w.sum / time.Duration(w.n)
 	w.sum, w.n = 0, 0
-	w.change(mean, full)
+	w.change(mean, w.least, full)
 }
 
-// change adapts the window to the mean time.
-func (w *window) change(mean time.Duration, full bool) {
-	switch least := w.now <= leastWindow; {
-	case w.base > 0 && mean < w.base, w.base == 0 && (!full || least):
-		w.base = mean
-	case !full || least:
-		w.base += (mean - w.base) / 8
+// change adapts the window to the mean time and to the least. A store that has become slower is noticed where the least time is not one
+// of waiting: without load, or with the smallest window.
+func (w *window) change(mean, least time.Duration, full bool) {
+	switch {
+	case w.base == 0, least < w.base:
+		w.base = least
+	case !full, w.now <= leastWindow:
+		w.base += (least - w.base) / 8
 	}
-	limit := leastDelay + mostDelay
-	if w.base > 0 {
-		limit = max(leastDelay, min(2*w.base, w.base+mostDelay))
-	}
+	limit := max(leastDelay, min(2*w.base, w.base+mostDelay))
 	switch {
 	case mean > limit:
 		w.now = max(min(leastWindow, w.most), w.now*4/5)
