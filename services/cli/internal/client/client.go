@@ -69,6 +69,9 @@ func (c *Client) Call(ctx context.Context, method, path string, in, out proto.Me
 	return nil
 }
 
+// Address is the server's.
+func (c *Client) Address() string { return c.base }
+
 func (c *Client) send(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {

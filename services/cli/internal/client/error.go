@@ -106,6 +106,16 @@ func (e *APIError) NameFields(name func(string) string) {
 	}
 }
 
+// OfEvent reports whether an event is refused for what it is, so that it will never be accepted: no refusal of a token or a role.
+func (e *APIError) OfEvent() bool {
+	switch e.code {
+	case codes.InvalidArgument, codes.OutOfRange, codes.PermissionDenied:
+		return len(e.violations) > 0
+	default:
+		return false
+	}
+}
+
 // Names reports whether a field is at fault.
 func (e *APIError) Names(field string) bool {
 	return slices.ContainsFunc(e.violations, func(v Violation) bool { return v.Field == field })

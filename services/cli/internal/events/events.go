@@ -12,6 +12,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/client"
 	"github.com/outbound-events/outbound/services/cli/internal/command"
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
+	"github.com/outbound-events/outbound/services/cli/internal/forward"
 	"github.com/outbound-events/outbound/services/cli/internal/input"
 	"github.com/outbound-events/outbound/services/cli/internal/output"
 )
@@ -19,7 +20,7 @@ import (
 // Command makes the command `events`.
 func Command(env *command.Env) *cobra.Command {
 	return command.Group("events", "Publish and inspect events",
-		publishCommand(env), listCommand(env), rejectedCommand(env), getCommand(env))
+		publishCommand(env), forward.Command(env), listCommand(env), rejectedCommand(env), getCommand(env))
 }
 
 // newEvent is an event made from flags.
