@@ -16,8 +16,6 @@ import (
 func notOnACluster() map[string]string {
 	const stateless = "it is decided before the broker is asked"
 	return map[string]string{
-		"what waits can be sent now, extended and cancelled": "a known fault, see docs/reliability.md: on a busy machine one of " +
-			"about 200 deliveries that were to be sent now waits on",
 		"many can be sent again, and elsewhere": "a known fault, see docs/reliability.md: a replay made right after its deliveries ended " +
 			"may leave out the last of them",
 		"every event type arrives":                         "types differ in intake and rendering, which the other shapes show",

@@ -3,6 +3,9 @@ package delivery
 import (
 	"context"
 	"fmt"
+	"maps"
+	"sync"
+	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
@@ -33,7 +36,7 @@ func (e *Engine) resume(w *recipientWorker, t *task) *leaving {
 	}
 	if rec.NextAttempt != nil && emptied(d.Recipient, t.Sequence) == nil {
 		if rest := rec.NextAttempt.Sub(e.o.Now()); rest > 0 {
-			return leave(&Verdict{Kind: Postpone, Reason: reasons.NotDue, After: rest})
+			return leave(&Verdict{Kind: Postpone, Reason: reasons.NotDue, After: w.asked.rest(&t.Message, rest, time.Now())})
 		}
 	}
 	return nil
@@ -65,8 +68,77 @@ func (e *Engine) expedite(id string, sequences []uint64) {
 	switch {
 	case w == nil:
 	case len(sequences) > 0:
+		w.asked.note(sequences, time.Now())
 		w.want(sequences)
 	default:
 		w.hasten()
 	}
+}
+
+const (
+	// askedWithin is for how long a copy of the log may be behind what somebody asked for, askedAgain after which time it is read again.
+	askedWithin = 10 * time.Second
+	askedAgain  = 300 * time.Millisecond
+	// maxAsked bounds what is remembered of a recipient.
+	maxAsked = 10_000
+)
+
+// asked remembers which messages somebody has asked to be attempted now, and which came before they were due. On a cluster of brokers the
+// copy of the log that is read may be behind, and not tell yet that a message is due that comes because it was asked for.
+type asked struct {
+	mu    sync.Mutex
+	since map[uint64]time.Time
+	early map[uint64]earlyMessage
+	// tidied is when what was long ago was forgotten last.
+	tidied time.Time
+}
+
+// earlyMessage is a message that came before it was due, and was put back.
+type earlyMessage struct {
+	settler Settler
+	came    time.Time
+	rest    time.Duration
+}
+
+func newAsked() *asked {
+	return &asked{since: map[uint64]time.Time{}, early: map[uint64]earlyMessage{}}
+}
+
+// rest is for how long a message is put back that is due after a time, by the log: only shortly if somebody has asked for it.
+func (a *asked) rest(m *Message, rest time.Duration, now time.Time) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if at, ok := a.since[m.Sequence]; ok && now.Sub(at) < askedWithin {
+		return min(rest, askedAgain)
+	}
+	if a.tidy(now); len(a.early) < maxAsked {
+		a.early[m.Sequence] = earlyMessage{settler: m.Settler, came: now, rest: rest}
+	}
+	return rest
+}
+
+// note notes that messages are asked for. Those that came a moment ago come again.
+func (a *asked) note(sequences []uint64, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.tidy(now)
+	for _, seq := range sequences {
+		if len(a.since) < maxAsked {
+			a.since[seq] = now
+		}
+		if m, ok := a.early[seq]; ok && m.rest > askedWithin+soon && now.Sub(m.came) < askedWithin {
+			_ = m.settler.NakWithDelay(askedAgain)
+		}
+		delete(a.early, seq)
+	}
+}
+
+// tidy forgets what was long ago. The caller holds mu.
+func (a *asked) tidy(now time.Time) {
+	if now.Sub(a.tidied) < time.Second {
+		return
+	}
+	a.tidied = now
+	maps.DeleteFunc(a.since, func(_ uint64, at time.Time) bool { return now.Sub(at) >= askedWithin })
+	maps.DeleteFunc(a.early, func(_ uint64, m earlyMessage) bool { return now.Sub(m.came) >= askedWithin })
 }

@@ -35,6 +35,7 @@ type recipientWorker struct {
 	share      *slots.Share // of the slots of the process
 	jobs       chan *task
 	breaker    *breaker
+	asked      *asked
 	revision   uint64 // of the recipient, as reconcile saw it last
 	window     window
 	// late are the records on their way.
@@ -57,7 +58,7 @@ type delayed struct {
 func newRecipientWorker(ctx, send context.Context, e *Engine, r *recipient.Recipient) *recipientWorker {
 	w := &recipientWorker{
 		e: e, id: r.ID, revision: r.Revision, inHand: slots.NewInHand(e.width(r), e.slots.Limit), share: &slots.Share{}, send: send,
-		jobs: make(chan *task), breaker: newBreaker(),
+		jobs: make(chan *task), breaker: newBreaker(), asked: newAsked(),
 		busy: map[uint64]struct{}{}, delayed: map[uint64]delayed{},
 	}
 	w.take, w.stop = context.WithCancel(ctx)
