@@ -30,12 +30,13 @@ func NewReader(c *wire.Conn) *Reader { return &Reader{conn: c, lookups: &lookups
 // Log is the delivery log to be written, and read.
 type Log struct {
 	*Reader
-	k *wire.Committer
+	k       *wire.Committer
+	changes chains
 }
 
 // New opens the log; Close ends it.
 func New(c *wire.Conn) *Log {
-	return &Log{Reader: NewReader(c), k: wire.NewCommitter(c, names.StreamHistory, wire.Records(), 0)}
+	return &Log{Reader: NewReader(c), k: wire.NewLinkedCommitter(c, names.StreamHistory, wire.Records(), 0)}
 }
 
 // Close waits until every record handed over has its answer. If the broker gives none for 5 s, the rest is given up and counted in

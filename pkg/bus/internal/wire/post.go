@@ -25,6 +25,8 @@ type Post struct {
 	// message is repeated: the first publish may be stored, and the broker knows message ids for a while only.
 	Newest string
 	Done   func(Receipt, error)
+	// ours says that the message is stored, and was not before.
+	ours bool
 }
 
 // repeat readies a message whose first publish has no definite result.
