@@ -35,7 +35,8 @@ func chained(t *testing.T, c *bus.Conn) (faults []chain.Fault, records, linked u
 			t.Fatal(err)
 		}
 		records++
-		v.Next(chain.Read{Sequence: i, Record: chain.Record{Subject: m.Subject, Header: m.Header, Data: m.Data}})
+		v.Next(chain.Read{Sequence: i, Record: chain.Record{Subject: m.Subject, Header: m.Header, Data: m.Data}},
+			chain.DigestOf(m.Subject, m.Header, m.Data))
 	}
 	return v.End(), records, v.Linked()
 }

@@ -186,7 +186,7 @@ func (s *Service) wireCheckpoints() {
 	of := checkpoints.New(s.Bus)
 	d := verify.Deps{Log: s.Log.Reader, Checkpoints: of, Keys: s.Checkpoints, Now: s.Bus.Now}
 	if s.Checkpoints != nil && s.Checkpoints.Signs() {
-		s.keeper = anchor.New(anchor.Deps{Bus: s.Bus, Log: s.Log, Checkpoints: of, Keys: s.Checkpoints, Every: s.o.CheckpointEvery,
+		s.keeper = anchor.New(anchor.Deps{Bus: s.Bus, Log: s.Log.Reader, Checkpoints: of, Keys: s.Checkpoints, Every: s.o.CheckpointEvery,
 			Logger: s.Logger})
 		d.Cover = s.keeper.Cover
 	}

@@ -32,7 +32,7 @@ func (l *logOf) group(w *chain.Writer, stored ...bool) {
 func faults(records []chain.Read) []chain.Fault {
 	v := chain.NewVerifier()
 	for _, r := range records {
-		v.Next(r)
+		v.Next(r, chain.DigestOf(r.Subject, r.Header, r.Data))
 	}
 	return v.End()
 }

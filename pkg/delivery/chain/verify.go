@@ -66,22 +66,21 @@ func header(h map[string][]string, name string) string {
 	return ""
 }
 
-// Next takes the next record and returns its digest.
-func (v *Verifier) Next(r Read) Digest {
-	digest := DigestOf(r.Subject, r.Header, r.Data)
+// Next takes the next record, whose digest is DigestOf of what it holds.
+func (v *Verifier) Next(r Read, digest Digest) {
 	text := header(r.Header, HeaderLink)
 	if text == "" && header(r.Header, HeaderDigest) == "" {
 		if v.linked > 0 {
 			v.fault(Fault{Kind: audit.Inserted, Sequence: r.Sequence,
 				Text: "it is in no chain, though records before it are: no sender of this release has written it"})
 		}
-		return digest
+		return
 	}
 	v.linked++
 	l, err := ParseLink(text)
 	if err != nil {
 		v.fault(Fault{Kind: audit.Changed, Sequence: r.Sequence, Text: "its place in the chain can't be read"})
-		return digest
+		return
 	}
 	if l.After != "" && v.told[l.After] == nil {
 		v.told[l.After] = map[uint64]bool{}
@@ -100,7 +99,6 @@ func (v *Verifier) Next(r Read) Digest {
 		v.chains[l.Writer] = c
 	}
 	v.place(c, l, x, header(r.Header, "Nats-Msg-Id") == "")
-	return digest
 }
 
 // place compares a record with those of its chain. repeatable says that the broker may have stored it twice.

@@ -34,7 +34,7 @@ const (
 // Deps are what a keeper needs, all required.
 type Deps struct {
 	Bus         *bus.Conn
-	Log         *deliverylog.Log
+	Log         *deliverylog.Reader
 	Checkpoints *checkpoints.Log
 	Keys        *tlog.Keys
 	// Every is the time between two checkpoints.

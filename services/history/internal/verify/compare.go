@@ -6,6 +6,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/audit"
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/delivery/chain"
 	"github.com/outbound-events/outbound/pkg/tlog"
 )
 
@@ -147,29 +148,37 @@ func (r *run) record(ctx context.Context, x deliverylog.RawRecord, e *entries) e
 		}
 	}
 	r.seen(x.Sequence)
-	before := r.chains.Faults()
-	digest := r.chains.Next(x.Read)
 	r.result.Records++
-	is := tlog.Entry{Sequence: x.Sequence, Stored: x.Stored, Subject: x.Subject, Digest: digest}
-	if r.chains.Faults() > before {
-		r.doubts.name(is)
-	}
+	is := tlog.Entry{Sequence: x.Sequence, Stored: x.Stored, Subject: x.Subject, Digest: chain.DigestOf(x.Subject, x.Header, x.Data)}
 	switch {
 	case e.ok && e.one.Sequence == x.Sequence:
 		r.result.Covered++
 		if is.Digest != e.one.Digest || !is.Stored.Equal(e.one.Stored) || is.Subject != e.one.Subject {
 			r.doubts.differs(e.one, is)
+		} else {
+			r.link(x, is)
 		}
 		if err := e.step(ctx); err != nil {
 			return err
 		}
-	case r.covers(x.Sequence):
+	case r.covers(x.Sequence), r.doubts.belongsElsewhere(is):
 		r.doubts.extra(is)
+	default:
+		r.link(x, is)
 	}
 	if r.Progress != nil && r.result.Records%progressEvery == 0 {
 		return r.Progress(r.result)
 	}
 	return nil
+}
+
+// link compares a record with its chain. Those that the checkpoints find fault with are left out, so that it is named once.
+func (r *run) link(x deliverylog.RawRecord, is tlog.Entry) {
+	before := r.chains.Faults()
+	r.chains.Next(x.Read, is.Digest)
+	if r.chains.Faults() > before {
+		r.doubts.name(is)
+	}
 }
 
 // covers reports whether the checkpoints cover a sequence.

@@ -55,6 +55,12 @@ func (d *doubts) extra(is tlog.Entry) {
 	}
 }
 
+// belongsElsewhere reports whether a record that no checkpoint covers is one that is missing before it.
+func (d *doubts) belongsElsewhere(is tlog.Entry) bool {
+	home, ok := d.homes[is.Digest]
+	return ok && home != is.Sequence
+}
+
 // name keeps what a record is about.
 func (d *doubts) name(is tlog.Entry) {
 	if d.subjects == nil {
@@ -94,6 +100,13 @@ func (d *doubts) faults() (out []Fault) {
 		out = append(out, fault(audit.Inserted, is, "no checkpoint has it, though they cover those before and behind it"))
 	}
 	out = append(out, shifts(moves)...)
+	// Where the record that stood there stands elsewhere, this one was put before it.
+	stays = slices.DeleteFunc(stays, func(p pair) bool {
+		if found[p.should.Sequence] {
+			out = append(out, fault(audit.Inserted, p.is, "it was not there, and what was there stands elsewhere"))
+		}
+		return found[p.should.Sequence]
+	})
 	out = append(out, changes(stays)...)
 	lost := slices.Clone(d.missing)
 	for _, p := range d.pairs {

@@ -171,7 +171,7 @@ func (r *run) addChains() {
 		return slices.ContainsFunc(known, func(f Fault) bool { return f.Sequence > 0 && f.Sequence <= last && first <= max(f.Sequence, f.Until) })
 	}
 	for _, f := range r.chains.End() {
-		out := Fault{Kind: f.Kind, Sequence: f.Sequence, Text: f.Text}
+		out := Fault{Kind: f.Kind, Sequence: f.Sequence, Until: f.Sequence, Text: f.Text}
 		if f.Kind == audit.Removed {
 			if named(f.After+1, f.Before-1) || r.trimmed(f.After+1, f.Before-1) {
 				continue
