@@ -41,6 +41,12 @@ func chained(t *testing.T, c *bus.Conn) (faults []chain.Fault, records, linked u
 	return v.End(), records, v.Linked()
 }
 
+func chainedAttempt(event string, n int) delivery.Record {
+	now := time.Now()
+	return delivery.Record{Recipient: "crm", Channel: "http", EventID: event, Appliance: "tux", Type: "audio", Sequence: 1, Attempt: n,
+		State: delivery.StateRetrying, Reason: "http_status", LastAttempt: &now, NextAttempt: &now, Accepted: now}
+}
+
 func TestRecordsAreChained(t *testing.T) {
 	b := bustest.Start(t)
 	conn := b.Conn()
@@ -58,11 +64,6 @@ func TestRecordsAreChained(t *testing.T) {
 		}
 		all.Done()
 	}
-	attempt := func(event string, n int) delivery.Record {
-		now := time.Now()
-		return delivery.Record{Recipient: "crm", Channel: "http", EventID: event, Appliance: "tux", Type: "audio", Sequence: 1, Attempt: n,
-			State: delivery.StateRetrying, Reason: "http_status", LastAttempt: &now, NextAttempt: &now, Accepted: now}
-	}
 	for i := range 300 {
 		log := first
 		if i%3 == 0 {
@@ -71,20 +72,20 @@ func TestRecordsAreChained(t *testing.T) {
 		id := fmt.Sprint("e", i)
 		all.Add(3)
 		log.AppendIntake(event.IntakeRecord{EventID: id, Appliance: "tux", Type: "audio", Accepted: i%7 > 0, Time: time.Now()}, done)
-		log.AppendAttempt(attempt(id, 1), done)
+		log.AppendAttempt(chainedAttempt(id, 1), done)
 		// Those of every tenth event are refused: as a duplicate, or because another record stands before it.
 		if i%10 == 0 {
 			all.Add(2)
-			log.AppendAttempt(attempt(id, 1), done)
-			log.AppendAfter(attempt(id, 2), 1_000_000, done)
+			log.AppendAttempt(chainedAttempt(id, 1), done)
+			log.AppendAfter(chainedAttempt(id, 2), 1_000_000, done)
 		}
-		log.AppendAttempt(attempt(id, 3), done)
+		log.AppendAttempt(chainedAttempt(id, 3), done)
 	}
 	all.Wait()
 	// Those that follow tell which records of the last groups are not stored.
 	for i, log := range []*deliverylog.Log{first, second} {
 		all.Add(1)
-		log.AppendAttempt(attempt(fmt.Sprint("later", i), 1), done)
+		log.AppendAttempt(chainedAttempt(fmt.Sprint("later", i), 1), done)
 	}
 	all.Wait()
 	for i := range 5 {
@@ -92,10 +93,10 @@ func TestRecordsAreChained(t *testing.T) {
 		if err != nil || len(found) != 1 {
 			t.Fatal(found, err)
 		}
-		if err := first.AppendChange(context.Background(), attempt(fmt.Sprint("e", i), 4), found[0].Sequence); err != nil {
+		if err := first.AppendChange(context.Background(), chainedAttempt(fmt.Sprint("e", i), 4), found[0].Sequence); err != nil {
 			t.Fatal(err)
 		}
-		if err := first.AppendChange(context.Background(), attempt(fmt.Sprint("e", i), 5), 1); !errors.Is(err, bus.ErrConflict) {
+		if err := first.AppendChange(context.Background(), chainedAttempt(fmt.Sprint("e", i), 5), 1); !errors.Is(err, bus.ErrConflict) {
 			t.Fatalf("a change behind another record: %v", err)
 		}
 	}
@@ -103,6 +104,12 @@ func TestRecordsAreChained(t *testing.T) {
 	if len(faults) > 0 || records != 907 || linked != records || refused < 60 {
 		t.Errorf("%d records, %d of them in chains, %d refused, faults %v", records, linked, refused, faults)
 	}
+	removeOne(t, conn)
+}
+
+// removeOne removes a record, and has it found.
+func removeOne(t *testing.T, conn *bus.Conn) {
+	t.Helper()
 	s, err := conn.JS.Stream(t.Context(), bus.StreamHistory)
 	if err == nil {
 		err = s.DeleteMsg(t.Context(), 40)

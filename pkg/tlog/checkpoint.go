@@ -39,8 +39,9 @@ const (
 
 // text is what is signed.
 func (c Checkpoint) text() string {
-	return fmt.Sprintf("%s\n%d\n%s\n%s%d\n%s%s\n%s%d-%d\n%s%s\n", c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root), lineNumber, c.Number,
-		lineTime, c.Time.UTC().Format(time.RFC3339Nano), lineSequences, c.First, c.Last, linePrevious, orDash(c.Previous))
+	return fmt.Sprintf("%s\n%d\n%s\n", c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root)) +
+		fmt.Sprintf("%s%d\n%s%s\n%s%d-%d\n%s%s\n", lineNumber, c.Number, lineTime, c.Time.UTC().Format(time.RFC3339Nano),
+			lineSequences, c.First, c.Last, linePrevious, orDash(c.Previous))
 }
 
 func orDash(s string) string {

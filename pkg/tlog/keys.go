@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -18,6 +19,8 @@ type Keys struct {
 	signer    note.Signer
 	public    string
 	verifiers []note.Verifier
+	// known are the verifier keys as text.
+	known []string
 }
 
 // keyName begins the names of keys, which are the origins of checkpoints.
@@ -57,7 +60,7 @@ func ParseKeys(content []byte) (*Keys, error) {
 			if err != nil {
 				return nil, fmt.Errorf("a line is no key: %w: make a key with outbound keys new --checkpoint", err)
 			}
-			k.verifiers = append(k.verifiers, v)
+			k.verifiers, k.known = append(k.verifiers, v), append(k.known, line)
 		}
 	}
 	if len(k.verifiers) == 0 {
@@ -89,7 +92,7 @@ func (k *Keys) sign(line string) error {
 	if err != nil {
 		return fmt.Errorf("the key that signs can't be read: %w", err)
 	}
-	k.signer, k.verifiers = signer, append(k.verifiers, v)
+	k.signer, k.verifiers, k.known = signer, append(k.verifiers, v), append(k.known, k.public)
 	return nil
 }
 
@@ -101,3 +104,6 @@ func (k *Keys) Origin() string { return k.signer.Name() }
 
 // Signs reports whether a key that signs is there.
 func (k *Keys) Signs() bool { return k.signer != nil }
+
+// Verifiers are all keys that verify.
+func (k *Keys) Verifiers() []string { return slices.Clone(k.known) }

@@ -183,10 +183,10 @@ func (s *Service) wire(filters *filter.Cache) {
 
 // wireCheckpoints makes the parts that keep the tree over the log, and verify it.
 func (s *Service) wireCheckpoints() {
-	of := checkpoints.New(s.Bus)
-	d := verify.Deps{Log: s.Log.Reader, Checkpoints: of, Keys: s.Checkpoints, Now: s.Bus.Now}
+	of, records := checkpoints.New(s.Bus), deliverylog.NewRecords(s.Bus)
+	d := verify.Deps{Log: records, Checkpoints: of, Keys: s.Checkpoints, Now: s.Bus.Now}
 	if s.Checkpoints != nil && s.Checkpoints.Signs() {
-		s.keeper = anchor.New(anchor.Deps{Bus: s.Bus, Log: s.Log.Reader, Checkpoints: of, Keys: s.Checkpoints, Every: s.o.CheckpointEvery,
+		s.keeper = anchor.New(anchor.Deps{Bus: s.Bus, Log: records, Checkpoints: of, Keys: s.Checkpoints, Every: s.o.CheckpointEvery,
 			Logger: s.Logger})
 		d.Cover = s.keeper.Cover
 	}

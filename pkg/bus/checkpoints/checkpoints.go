@@ -1,5 +1,5 @@
-// Package checkpoints is the stream CHECKPOINTS: segments of the tree over the delivery log, some of which end with a signed checkpoint. Any
-// process may append: the broker stores a segment only if it follows the one that it was made for.
+// Package checkpoints is the stream CHECKPOINTS: segments of the tree over the delivery log, some of which end with a signed
+// checkpoint. Any process may append: the broker stores a segment only if it follows the one that it was made for.
 package checkpoints
 
 import (

@@ -36,7 +36,7 @@ type Log struct {
 
 // New opens the log; Close ends it.
 func New(c *wire.Conn) *Log {
-	return &Log{Reader: NewReader(c), k: wire.NewLinkedCommitter(c, names.StreamHistory, wire.Records(), 0)}
+	return &Log{Reader: NewReader(c), k: wire.NewCommitter(c, names.StreamHistory, wire.Records(), 0)}
 }
 
 // Close waits until every record handed over has its answer. If the broker gives none for 5 s, the rest is given up and counted in

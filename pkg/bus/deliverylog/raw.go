@@ -13,15 +13,20 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery/chain"
 )
 
+// Records reads the records of the delivery log as they are stored, whatever they hold.
+type Records struct{ conn *wire.Conn }
+
+// NewRecords reads through a connection.
+func NewRecords(c *wire.Conn) *Records { return &Records{c} }
+
 // RawRecord is a record as it is stored, with the headers that its digest covers and the digest itself.
 type RawRecord struct {
 	chain.Read
 	Stored time.Time
 }
 
-// Raw reads records as they are stored, oldest first, from a sequence on. There are no more if there are none: fewer than asked for say
-// nothing.
-func (h *Reader) Raw(ctx context.Context, from uint64, limit int) ([]RawRecord, error) {
+// Read reads records, oldest first, from a sequence on. There are no more if there are none: fewer than asked for say nothing.
+func (h *Records) Read(ctx context.Context, from uint64, limit int) ([]RawRecord, error) {
 	ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{Sequence: max(from, 1), NextFor: ">", Batch: min(limit, batchSize)})
 	if err != nil {
 		return nil, fmt.Errorf("read records from %d on: %w", from, err)
@@ -54,7 +59,7 @@ type Extent struct {
 }
 
 // Extent looks at HISTORY.
-func (h *Reader) Extent(ctx context.Context) (Extent, error) {
+func (h *Records) Extent(ctx context.Context) (Extent, error) {
 	s, err := h.conn.JS.Stream(ctx, names.StreamHistory)
 	if err != nil {
 		return Extent{}, fmt.Errorf("look up stream %s: %w", names.StreamHistory, err)
@@ -65,31 +70,42 @@ func (h *Reader) Extent(ctx context.Context) (Extent, error) {
 }
 
 // OnDisk returns once the records up to a sequence are on disk, as far as this process knows of the disk.
-func (h *Reader) OnDisk(ctx context.Context, sequence uint64) error {
+func (h *Records) OnDisk(ctx context.Context, sequence uint64) error {
 	if h.conn.Disk == nil {
 		return nil
 	}
 	return h.conn.Disk.Await(ctx, names.StreamHistory, sequence)
 }
 
-// About says what the subject of a record is about: what it records, the recipient, which is empty for a decision on an event, and the key of
-// the event. All are empty for a subject of something else.
+// SequenceAt is the first sequence that was stored at a time or later; ok is false if there is none.
+func (h *Records) SequenceAt(ctx context.Context, t time.Time) (sequence uint64, ok bool, err error) {
+	return h.conn.SequenceAt(ctx, names.StreamHistory, t)
+}
+
+// What About says of a decision on an event. Of a delivery it says its state.
+const (
+	Accepted = "ACCEPTED"
+	Refused  = "REFUSED"
+)
+
+// About says what the subject of a record is about: what it records, the recipient, which is empty for a decision on an event, and the
+// key of the event, with the replay behind it. All are empty for a subject of something else.
 func About(subject string) (what, recipient, event string) {
 	g, ok := recordHeaderOf(subject, nats.Header{})
 	switch {
 	case !ok:
 		return "", "", ""
 	case g.Intake && g.Accepted:
-		return "ACCEPTED", "", g.Appliance + "~" + g.EventID
+		return Accepted, "", g.Appliance + "~" + g.EventID
 	case g.Intake:
-		return "REFUSED", "", g.Appliance + "~" + g.EventID
+		return Refused, "", g.Appliance + "~" + g.EventID
 	default:
 		return string(g.State), g.Recipient, strings.TrimSuffix(g.Appliance+"~"+g.EventID+"~"+g.ReplayID, "~")
 	}
 }
 
 // AcceptanceSequence is where the acceptance of an event stands in HISTORY; 0: nowhere.
-func (h *Reader) AcceptanceSequence(ctx context.Context, appliance, eventID string) (uint64, error) {
+func (h *Records) AcceptanceSequence(ctx context.Context, appliance, eventID string) (uint64, error) {
 	ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{LastFor: acceptanceSubject(appliance, eventID)})
 	if err != nil || len(ms) == 0 {
 		return 0, err

@@ -115,12 +115,6 @@ type Committer struct {
 
 // NewCommitter starts a committer of a stream, which repeats a message for so long; 0: as long as the process runs.
 func NewCommitter(c *Conn, stream string, l BatchWait, repeat time.Duration) *Committer {
-	k := newCommitter(c, stream, l, repeat)
-	go k.run()
-	return k
-}
-
-func newCommitter(c *Conn, stream string, l BatchWait, repeat time.Duration) *Committer {
 	if c.relaxed { // no batches: there is nothing to gain but one write to the broker for several messages
 		l.longest, l.background = l.step, l.step
 	}
@@ -129,7 +123,11 @@ func newCommitter(c *Conn, stream string, l BatchWait, repeat time.Duration) *Co
 		stopped: make(chan struct{}),
 	}
 	k.ctx, k.giveUp = context.WithCancel(c.ending.ctx)
+	if l.linked {
+		k.chain = chain.NewWriter()
+	}
 	c.ending.add(k)
+	go k.run()
 	return k
 }
 

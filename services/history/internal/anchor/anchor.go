@@ -1,8 +1,9 @@
-// Package anchor keeps the tree over the delivery log: it appends records as they are stored, and signs a checkpoint every minute. Of several
-// processes one does.
+// Package anchor keeps the tree over the delivery log: it appends records as they are stored, and signs a checkpoint every minute.
+// Of several processes one does.
 package anchor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -31,15 +32,17 @@ const (
 	maxPending = 64 * tlog.MaxEntries
 )
 
-// Deps are what a keeper needs, all required.
+// Deps are what a keeper needs, all required but Lease.
 type Deps struct {
 	Bus         *bus.Conn
-	Log         *deliverylog.Reader
+	Log         *deliverylog.Records
 	Checkpoints *checkpoints.Log
 	Keys        *tlog.Keys
 	// Every is the time between two checkpoints.
 	Every  time.Duration
 	Logger *slog.Logger
+	// Lease is for how long a process that was killed keeps the others from signing. 0: 20 s.
+	Lease time.Duration
 }
 
 // Keeper keeps the tree.
@@ -141,7 +144,7 @@ func (k *Keeper) Cover(ctx context.Context) error {
 func (k *Keeper) Run(ctx context.Context) {
 	self := control.NewPresence("history", "")
 	for ctx.Err() == nil {
-		l := lease.New(lease.Options{Conn: k.Bus, Name: "checkpoints", Lasts: leaseLasts,
+		l := lease.New(lease.Options{Conn: k.Bus, Name: "checkpoints", Lasts: cmp.Or(k.Lease, leaseLasts),
 			Self: lease.Holder{Instance: self.Instance, Host: self.Host, PID: self.PID}})
 		if l.Acquire(ctx, nil) != nil {
 			return

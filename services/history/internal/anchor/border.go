@@ -56,7 +56,7 @@ const readAtOnce = 500
 // fill reads the records before a sequence that are not in the tree.
 func (b *border) fill(ctx context.Context, before uint64) error {
 	for b.next < before {
-		found, err := b.Log.Raw(ctx, b.next, int(min(readAtOnce, before-b.next)))
+		found, err := b.Log.Read(ctx, b.next, int(min(readAtOnce, before-b.next)))
 		if err != nil {
 			return err
 		}

@@ -118,7 +118,7 @@ func (k *Keeper) next(ctx context.Context, first, last uint64) (uint64, error) {
 			if e.Sequence < extent.First {
 				return extent.First, nil
 			}
-			found, err := k.Log.Raw(ctx, e.Sequence, 1)
+			found, err := k.Log.Read(ctx, e.Sequence, 1)
 			if err != nil {
 				return 0, err
 			}

@@ -87,7 +87,7 @@ func (s *Reader) Sequences(ctx context.Context, req *outboundv1.ProveDeliveryReq
 			"the delivery log has no record of it")
 	}
 	var out []uint64
-	accepted, err := s.Log.AcceptanceSequence(ctx, appliance, id)
+	accepted, err := deliverylog.NewRecords(s.Bus).AcceptanceSequence(ctx, appliance, id)
 	if err != nil {
 		return nil, err
 	}

@@ -107,7 +107,7 @@ func (r *run) compare(ctx context.Context) error {
 		return err
 	}
 	for tries := 0; from <= r.extent.Last; {
-		found, err := r.Log.Raw(ctx, from, readAtOnce)
+		found, err := r.Log.Read(ctx, from, readAtOnce)
 		if err != nil {
 			return err
 		}

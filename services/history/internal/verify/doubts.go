@@ -120,7 +120,8 @@ func (d *doubts) faults() (out []Fault) {
 		}
 	}
 	for _, e := range d.again {
-		out = append(out, fault(audit.Removed, e, "it is not there any more: the end of the log was lost or cut off, and its sequence was used again"))
+		out = append(out, fault(audit.Removed, e,
+			"it is not there any more: the end of the log was lost or cut off, and its sequence was used again"))
 	}
 	if d.omitted > 0 {
 		out = append(out, Fault{Kind: audit.Changed, Text: fmt.Sprintf("%d more records are not what they were", d.omitted)})

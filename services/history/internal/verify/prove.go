@@ -38,7 +38,7 @@ func (v *Verifier) Prove(ctx context.Context, sequences []uint64) ([]tlog.Proven
 }
 
 func (v *Verifier) prove(ctx context.Context, sequence uint64) (p tlog.Proven, err error) {
-	found, err := v.Log.Raw(ctx, sequence, 1)
+	found, err := v.Log.Read(ctx, sequence, 1)
 	if err != nil {
 		return p, err
 	}

@@ -94,8 +94,8 @@ func (s *system) write(from, events int) {
 func (s *system) keep() (k *anchor.Keeper, end func()) {
 	s.t.Helper()
 	log := deliverylog.NewReader(s.conn)
-	k = anchor.New(anchor.Deps{Bus: s.conn, Log: log, Checkpoints: checkpoints.New(s.conn), Keys: s.keys, Every: time.Hour,
-		Logger: slog.New(slog.DiscardHandler)})
+	k = anchor.New(anchor.Deps{Bus: s.conn, Log: deliverylog.NewRecords(s.conn), Checkpoints: checkpoints.New(s.conn), Keys: s.keys,
+		Every: time.Hour, Lease: 2 * time.Second, Logger: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	all.Go(func() { k.Run(ctx) })
@@ -139,7 +139,7 @@ func covered(t testing.TB, events int) *system {
 }
 
 func (s *system) verifier() *verify.Verifier {
-	return verify.New(verify.Deps{Log: deliverylog.NewReader(s.conn), Checkpoints: checkpoints.New(s.conn), Keys: s.keys, Now: s.conn.Now})
+	return verify.New(verify.Deps{Log: deliverylog.NewRecords(s.conn), Checkpoints: checkpoints.New(s.conn), Keys: s.keys, Now: s.conn.Now})
 }
 
 func (s *system) verify(q verify.Request) verify.Result {

@@ -17,7 +17,7 @@ import (
 
 // Deps are what a verifier needs.
 type Deps struct {
-	Log         *deliverylog.Reader
+	Log         *deliverylog.Records
 	Checkpoints *checkpoints.Log
 	// Keys verify checkpoints. Nil: no checkpoints are made, and the records have their chains alone.
 	Keys *tlog.Keys

@@ -45,7 +45,8 @@ func TestEveryRecordThatIsFlippedIsNamed(t *testing.T) {
 				return all
 			})
 			r := expect(t, s, want...)
-			if len(want) != 12 || what == "data" && (r.Faults[1].Recipient != "crm" || r.Faults[1].Event != "tux~e0" || r.Faults[1].What != "DELIVERED") {
+			f := r.Faults[1]
+			if len(want) != 12 || what == "data" && (f.Recipient != "crm" || f.Event != "tux~e0" || f.What != "DELIVERED") {
 				t.Errorf("%d flipped, %+v", len(want), r.Faults)
 			}
 		})
