@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -14,6 +15,9 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/protofield"
 	"github.com/outbound-events/outbound/services/history/internal/verify"
 )
+
+// busyFor is after how long a caller may try again while a verification runs.
+const busyFor = 5 * time.Second
 
 // VerifyDeliveries verifies the log.
 func (d *deliveriesServer) VerifyDeliveries(
@@ -26,6 +30,9 @@ func (d *deliveriesServer) VerifyDeliveries(
 		q.Since = req.GetSince().AsTime()
 	}
 	r, err := d.verifier.Verify(stream.Context(), q)
+	if errors.Is(err, verify.ErrBusy) {
+		return rpc.Limited("VERIFYING", "a verification of the delivery log is running: try again when it has ended", busyFor)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, rpc.Unavailable("the delivery log can't be read at the moment: try again"))
 	}

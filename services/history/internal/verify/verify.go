@@ -4,6 +4,7 @@ package verify
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -28,10 +29,16 @@ type Deps struct {
 }
 
 // Verifier verifies the log.
-type Verifier struct{ Deps }
+type Verifier struct {
+	Deps
+	running chan struct{}
+}
 
 // New makes a verifier.
-func New(d Deps) *Verifier { return &Verifier{d} }
+func New(d Deps) *Verifier { return &Verifier{Deps: d, running: make(chan struct{}, 1)} }
+
+// ErrBusy says that a verification runs: it reads the whole log.
+var ErrBusy = errors.New("a verification is running")
 
 // Request says what is verified.
 type Request struct {
@@ -100,8 +107,14 @@ type run struct {
 	next uint64
 }
 
-// Verify compares the log.
+// Verify compares the log. One verification runs at a time: ErrBusy.
 func (v *Verifier) Verify(ctx context.Context, q Request) (Result, error) {
+	select {
+	case v.running <- struct{}{}:
+		defer func() { <-v.running }()
+	default:
+		return Result{}, ErrBusy
+	}
 	r := &run{Verifier: v, Request: q, chains: chain.NewVerifier(), doubts: doubts{homes: map[chain.Digest]uint64{}}}
 	if v.Cover != nil {
 		// What it does not cover has its chains.
