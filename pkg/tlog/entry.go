@@ -1,6 +1,8 @@
 package tlog
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"strconv"
 	"time"
 
@@ -25,13 +27,21 @@ type Entry struct {
 // Leaf is what is hashed: four lines, which are the sequence, the time in nanoseconds since 1970, the subject and the digest, behind one
 // that names the format.
 func (e Entry) Leaf() []byte {
-	const room = 96
-	b := append(make([]byte, 0, room+len(e.Subject)), leafFormat...)
+	const room = 128
+	return e.append(make([]byte, 0, room+len(e.Subject)))
+}
+
+func (e Entry) append(b []byte) []byte {
+	b = append(b, leafFormat...)
 	b = append(strconv.AppendUint(b, e.Sequence, 10), '\n')
 	b = append(strconv.AppendInt(b, e.Stored.UnixNano(), 10), '\n')
 	b = append(append(b, e.Subject...), '\n')
-	return append(append(b, e.Digest.String()...), '\n')
+	return append(base64.RawURLEncoding.AppendEncode(b, e.Digest[:]), '\n')
 }
 
 // Hash is the hash of the leaf, as RFC 6962 has it.
-func (e Entry) Hash() []byte { return rfc6962.DefaultHasher.HashLeaf(e.Leaf()) }
+func (e Entry) Hash() []byte {
+	const room = 512
+	sum := sha256.Sum256(e.append(append(make([]byte, 0, room), rfc6962.RFC6962LeafHashPrefix)))
+	return sum[:]
+}

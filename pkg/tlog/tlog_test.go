@@ -1,6 +1,7 @@
 package tlog_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/transparency-dev/merkle/compact"
+	"github.com/transparency-dev/merkle/rfc6962"
 
 	"github.com/outbound-events/outbound/pkg/delivery/chain"
 	"github.com/outbound-events/outbound/pkg/tlog"
@@ -172,6 +175,29 @@ func FuzzDecodeSegment(f *testing.F) {
 		f.Add(raw)
 	}
 	f.Fuzz(func(_ *testing.T, raw []byte) { _, _ = tlog.DecodeSegment(raw) })
+}
+
+func TestHashesAreThoseOfRFC6962(t *testing.T) {
+	tree, err := tlog.NewTree(0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
+	r := want.NewEmptyRange(0)
+	for n := range uint64(21) {
+		e := entry(n)
+		if err := r.Append(rfc6962.DefaultHasher.HashLeaf(e.Leaf()), nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := tree.Append(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	theirs, err := r.GetRootHash(nil)
+	ours, ourErr := tree.Root()
+	if err != nil || ourErr != nil || !bytes.Equal(theirs, ours) {
+		t.Errorf("%x, %v, and by the library %x, %v", ours, ourErr, theirs, err)
+	}
 }
 
 func TestCheckpointsAreReadAsTheyAreSigned(t *testing.T) {

@@ -34,8 +34,14 @@ const shortLength = 16
 
 // ParseDigest reads what String writes.
 func ParseDigest(s string) (d Digest, ok bool) {
-	b, err := base64.RawURLEncoding.DecodeString(s)
-	return Digest(append(b, d[:]...)[:len(d)]), err == nil && len(b) == len(d)
+	const text = 43 // of 32 bytes
+	if len(s) != text {
+		return d, false
+	}
+	var in [text]byte
+	copy(in[:], s)
+	n, err := base64.RawURLEncoding.Decode(d[:], in[:])
+	return d, err == nil && n == len(d)
 }
 
 // Covered reports whether a header is part of a record: the message id, and our own but for the digest itself. The others say how the
