@@ -51,6 +51,7 @@ if [ ! -x "$outbound" ]; then
   echo "$outbound is missing: run make build first, or set OUTBOUND to the binary" >&2
   exit 1
 fi
+secret checkpoint.key "$outbound" keys new --checkpoint
 "$outbound" certificates make --dir "$dir/tls"
 # Readable for the users of the containers, as the other secrets are. The authority's key is for this command alone.
 find "$dir/tls" -mindepth 1 -type d ! -name ca -exec chmod 755 {} + -o -name tls.key -exec chmod 444 {} + -o -name '*.crt' -exec chmod 444 {} +

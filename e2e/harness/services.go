@@ -263,11 +263,12 @@ func (e *servicesShape) service(name string) *part {
 	client := map[string]string{"CONFIG": e.link(name, "config/grpc")}
 	streams := map[string]string{"STREAMS_REPLICAS": fmt.Sprint(len(e.brokers))}
 	sealed := map[string]string{"SEAL_KEY_FILE": filepath.Join(e.secrets, "seal.key")}
+	checkpoints := map[string]string{"CHECKPOINT_KEY": "file:" + filepath.Join(e.secrets, "checkpoint.key")}
 	policy := map[string]string{"URL_POLICY": "any"}
 	own := map[string][]map[string]string{
 		"config":       {common, admin, server, sealed, policy, streams},
 		"ingest":       {common, admin, server, client},
-		"history":      {common, admin, server, client},
+		"history":      {common, admin, server, client, checkpoints},
 		"http-sender":  {common, client, sealed, policy, {"ALLOW_EGRESS": "127.0.0.0/8"}},
 		"email-sender": {common, client, sealed},
 		"console": {client, {"INGEST": e.at["ingest/grpc"], "HISTORY": e.at["history/grpc"],

@@ -873,6 +873,12 @@ type CheckedChange struct {
 	Message *string `json:"message,omitempty"`
 }
 
+// CheckpointKey The key that checkpoints are verified with.
+type CheckpointKey struct {
+	// Key As golang.org/x/mod/sumdb/note writes verifier keys: `<name>+<hash>+<key>`. Empty: no checkpoints are made.
+	Key *string `json:"key,omitempty"`
+}
+
 // ClientCertificate A TLS client certificate.
 type ClientCertificate struct {
 	// CertificatePem Certificate chain (PEM), leaf first.
@@ -1165,8 +1171,89 @@ type DeliveryDetail struct {
 	RequestNote *string `json:"requestNote,omitempty"`
 }
 
+// DeliveryLogFault What is wrong with the delivery log at one place.
+type DeliveryLogFault struct {
+	// Checkpoint The checkpoint, by its number. 0: it is about records, or the number is not known.
+	Checkpoint *string `json:"checkpoint,omitempty"`
+
+	// EventId The event key.
+	EventId *string `json:"eventId,omitempty"`
+
+	// Kind REMOVED, CHANGED, INSERTED or REORDERED.
+	Kind *string `json:"kind,omitempty"`
+
+	// LastSequence The last of several records that follow each other.
+	LastSequence *string `json:"lastSequence,omitempty"`
+
+	// RecipientId The recipient of the delivery.
+	RecipientId *string `json:"recipientId,omitempty"`
+
+	// Record What the record tells, as far as that is known: ACCEPTED or REFUSED of an event, or the state of a delivery.
+	Record *string `json:"record,omitempty"`
+
+	// Sequence The record, by its sequence in the log. 0: it is about a checkpoint.
+	Sequence *string `json:"sequence,omitempty"`
+
+	// Text What is wrong, in words.
+	Text *string `json:"text,omitempty"`
+}
+
+// DeliveryReceipt A receipt of a delivery.
+type DeliveryReceipt struct {
+	// Receipt The receipt, in JSON. `docs/tamper-evidence.md` describes its format.
+	Receipt *string `json:"receipt,omitempty"`
+}
+
 // DeliveryState State of a delivery.
 type DeliveryState string
+
+// DeliveryVerification What a verification of the delivery log has found.
+type DeliveryVerification struct {
+	// ChainedRecords How many of them are in chains.
+	ChainedRecords *string `json:"chainedRecords,omitempty"`
+
+	// Checkpoints How many checkpoints were verified.
+	Checkpoints *string `json:"checkpoints,omitempty"`
+
+	// CoveredRecords How many of them a checkpoint covers.
+	CoveredRecords *string `json:"coveredRecords,omitempty"`
+
+	// Faults What is wrong, at most 10,000.
+	Faults *[]DeliveryLogFault `json:"faults,omitempty"`
+
+	// FirstCoveredSequence The first and the last record that checkpoints cover, of those that were compared.
+	FirstCoveredSequence *string `json:"firstCoveredSequence,omitempty"`
+
+	// FirstSequence The first and the last record that was compared, by their sequences in the log. 0: there is none.
+	FirstSequence *string `json:"firstSequence,omitempty"`
+
+	// HeadHash See head_number.
+	HeadHash *string `json:"headHash,omitempty"`
+
+	// HeadNumber Number and hash of the newest one: who notes them can tell later whether the log was set back. See VerifyDeliveriesRequest.head_number.
+	HeadNumber *string `json:"headNumber,omitempty"`
+
+	// HeadTime When it was signed.
+	HeadTime *time.Time `json:"headTime,omitempty"`
+
+	// Key The key that the checkpoints were verified with. Empty: no checkpoints are made.
+	Key *string `json:"key,omitempty"`
+
+	// LastCoveredSequence See first_covered_sequence.
+	LastCoveredSequence *string `json:"lastCoveredSequence,omitempty"`
+
+	// LastSequence See first_sequence.
+	LastSequence *string `json:"lastSequence,omitempty"`
+
+	// Notes What is no fault and should be known.
+	Notes *[]string `json:"notes,omitempty"`
+
+	// OmittedFaults How many faults are not listed.
+	OmittedFaults *string `json:"omittedFaults,omitempty"`
+
+	// Records How many records were read.
+	Records *string `json:"records,omitempty"`
+}
 
 // DiskStatus The broker's disk.
 type DiskStatus struct {
@@ -3133,6 +3220,18 @@ type Variable struct {
 	Name *string `json:"name,omitempty"`
 }
 
+// VerifyDeliveriesResponse Response of VerifyDeliveries: how far it is, or the result.
+type VerifyDeliveriesResponse struct {
+	// Records How many records were read so far.
+	Records *string `json:"records,omitempty"`
+
+	// Result What was found. Set in the last message alone.
+	Result *DeliveryVerification `json:"result,omitempty"`
+
+	// Sequence The last of them, by its sequence in the log.
+	Sequence *string `json:"sequence,omitempty"`
+}
+
 // IfMatch defines model for IfMatch.
 type IfMatch = string
 
@@ -3319,6 +3418,12 @@ type GetDeliveryParams struct {
 	ReplayId *string `form:"replayId,omitempty" json:"replayId,omitempty"`
 }
 
+// ProveDeliveryParams defines parameters for ProveDelivery.
+type ProveDeliveryParams struct {
+	// ReplayId The replay, if the delivery belongs to one.
+	ReplayId *string `form:"replayId,omitempty" json:"replayId,omitempty"`
+}
+
 // CancelDeliveriesJSONBody defines parameters for CancelDeliveries.
 type CancelDeliveriesJSONBody struct {
 	// Deliveries The deliveries, at most 1,000.
@@ -3387,6 +3492,18 @@ type TailDeliveriesParams struct {
 
 	// FilterReplayId Filter by replay.
 	FilterReplayId *string `form:"filter.replayId,omitempty" json:"filter.replayId,omitempty"`
+}
+
+// VerifyDeliveriesParams defines parameters for VerifyDeliveries.
+type VerifyDeliveriesParams struct {
+	// Since Only records from this time on. Empty: all.
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
+	// HeadNumber A checkpoint that was noted before, by its number and its hash: it must still be there. 0: none.
+	HeadNumber *string `form:"headNumber,omitempty" json:"headNumber,omitempty"`
+
+	// HeadHash See head_number.
+	HeadHash *string `form:"headHash,omitempty" json:"headHash,omitempty"`
 }
 
 // CreateEventTypeParams defines parameters for CreateEventType.
@@ -4170,6 +4287,12 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/deliveries/{recipient_id}/{event_id} (the `GetDelivery` operationId).
 	GetDelivery(ctx context.Context, recipientId string, eventId string, params *GetDeliveryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ProveDelivery Proves what the delivery log holds of one delivery, for a third party that verifies it without this server: all its records, with a
+	// proof that a signed checkpoint covers each. Fails with FAILED_PRECONDITION while no checkpoint covers them.
+	//
+	// Corresponds with GET /v1/deliveries/{recipient_id}/{event_id}:prove (the `ProveDelivery` operationId).
+	ProveDelivery(ctx context.Context, recipientId string, eventId string, params *ProveDeliveryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CancelDeliveriesWithBody Cancels deliveries that are not final. They are recorded as CANCELLED.
 	//
 	// Takes any type of body and a specified content type.
@@ -4183,6 +4306,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/deliveries:cancel (the `CancelDeliveries` operationId).
 	CancelDeliveries(ctx context.Context, body CancelDeliveriesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetCheckpointKey Gets the key that the checkpoints of the delivery log are verified with.
+	//
+	// Corresponds with GET /v1/deliveries:checkpointKey (the `GetCheckpointKey` operationId).
+	GetCheckpointKey(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExtendDeliveriesWithBody Extends the retry window of deliveries that are not final.
 	//
@@ -4230,6 +4358,12 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/deliveries:tail (the `TailDeliveries` operationId).
 	TailDeliveries(ctx context.Context, params *TailDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// VerifyDeliveries Verifies the delivery log: that no record was removed, changed, inserted or moved since it was stored, by the chains of its records and
+	// the signed checkpoints. Streams how far it is, and the result at the end.
+	//
+	// Corresponds with GET /v1/deliveries:verify (the `VerifyDeliveries` operationId).
+	VerifyDeliveries(ctx context.Context, params *VerifyDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListEventTypes Lists event types, built-in ones first.
 	//
@@ -5126,6 +5260,22 @@ func (c *Client) GetDelivery(ctx context.Context, recipientId string, eventId st
 	return c.Client.Do(req)
 }
 
+// ProveDelivery Proves what the delivery log holds of one delivery, for a third party that verifies it without this server: all its records, with a
+// proof that a signed checkpoint covers each. Fails with FAILED_PRECONDITION while no checkpoint covers them.
+//
+// Corresponds with GET /v1/deliveries/{recipient_id}/{event_id}:prove (the `ProveDelivery` operationId).
+func (c *Client) ProveDelivery(ctx context.Context, recipientId string, eventId string, params *ProveDeliveryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProveDeliveryRequest(c.Server, recipientId, eventId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CancelDeliveriesWithBody Cancels deliveries that are not final. They are recorded as CANCELLED.
 //
 // Takes any type of body and a specified content type.
@@ -5150,6 +5300,21 @@ func (c *Client) CancelDeliveriesWithBody(ctx context.Context, contentType strin
 // Corresponds with POST /v1/deliveries:cancel (the `CancelDeliveries` operationId).
 func (c *Client) CancelDeliveries(ctx context.Context, body CancelDeliveriesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCancelDeliveriesRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetCheckpointKey Gets the key that the checkpoints of the delivery log are verified with.
+//
+// Corresponds with GET /v1/deliveries:checkpointKey (the `GetCheckpointKey` operationId).
+func (c *Client) GetCheckpointKey(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCheckpointKeyRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -5267,6 +5432,22 @@ func (c *Client) SendNow(ctx context.Context, body SendNowJSONRequestBody, reqEd
 // Corresponds with GET /v1/deliveries:tail (the `TailDeliveries` operationId).
 func (c *Client) TailDeliveries(ctx context.Context, params *TailDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewTailDeliveriesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// VerifyDeliveries Verifies the delivery log: that no record was removed, changed, inserted or moved since it was stored, by the chains of its records and
+// the signed checkpoints. Streams how far it is, and the result at the end.
+//
+// Corresponds with GET /v1/deliveries:verify (the `VerifyDeliveries` operationId).
+func (c *Client) VerifyDeliveries(ctx context.Context, params *VerifyDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifyDeliveriesRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -7854,6 +8035,74 @@ func NewGetDeliveryRequest(server string, recipientId string, eventId string, pa
 	return req, nil
 }
 
+// NewProveDeliveryRequest constructs an http.Request for the ProveDelivery method
+func NewProveDeliveryRequest(server string, recipientId string, eventId string, params *ProveDeliveryParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "recipient_id", recipientId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "event_id", eventId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/deliveries/%s/%s:prove", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.ReplayId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "replayId", *params.ReplayId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewCancelDeliveriesRequest calls the generic CancelDeliveries builder with application/json body
 func NewCancelDeliveriesRequest(server string, body CancelDeliveriesJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -7890,6 +8139,33 @@ func NewCancelDeliveriesRequestWithBody(server string, contentType string, body 
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetCheckpointKeyRequest constructs an http.Request for the GetCheckpointKey method
+func NewGetCheckpointKeyRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/deliveries:checkpointKey")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -8189,6 +8465,84 @@ func NewTailDeliveriesRequest(server string, params *TailDeliveriesParams) (*htt
 		if params.FilterReplayId != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "filter.replayId", *params.FilterReplayId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewVerifyDeliveriesRequest constructs an http.Request for the VerifyDeliveries method
+func NewVerifyDeliveriesRequest(server string, params *VerifyDeliveriesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/deliveries:verify")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.HeadNumber != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "headNumber", *params.HeadNumber, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uint64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.HeadHash != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "headHash", *params.HeadHash, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -10978,6 +11332,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/deliveries/{recipient_id}/{event_id} (the `GetDelivery` operationId).
 	GetDeliveryWithResponse(ctx context.Context, recipientId string, eventId string, params *GetDeliveryParams, reqEditors ...RequestEditorFn) (*GetDeliveryAnswer, error)
 
+	// ProveDeliveryWithResponse Proves what the delivery log holds of one delivery, for a third party that verifies it without this server: all its records, with a
+	// proof that a signed checkpoint covers each. Fails with FAILED_PRECONDITION while no checkpoint covers them.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/deliveries/{recipient_id}/{event_id}:prove (the `ProveDelivery` operationId).
+	ProveDeliveryWithResponse(ctx context.Context, recipientId string, eventId string, params *ProveDeliveryParams, reqEditors ...RequestEditorFn) (*ProveDeliveryAnswer, error)
+
 	// CancelDeliveriesWithBodyWithResponse Cancels deliveries that are not final. They are recorded as CANCELLED.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -10991,6 +11353,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/deliveries:cancel (the `CancelDeliveries` operationId).
 	CancelDeliveriesWithResponse(ctx context.Context, body CancelDeliveriesJSONRequestBody, reqEditors ...RequestEditorFn) (*CancelDeliveriesAnswer, error)
+
+	// GetCheckpointKeyWithResponse Gets the key that the checkpoints of the delivery log are verified with.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/deliveries:checkpointKey (the `GetCheckpointKey` operationId).
+	GetCheckpointKeyWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCheckpointKeyAnswer, error)
 
 	// ExtendDeliveriesWithBodyWithResponse Extends the retry window of deliveries that are not final.
 	//
@@ -11040,6 +11409,14 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/deliveries:tail (the `TailDeliveries` operationId).
 	TailDeliveriesWithResponse(ctx context.Context, params *TailDeliveriesParams, reqEditors ...RequestEditorFn) (*TailDeliveriesAnswer, error)
+
+	// VerifyDeliveriesWithResponse Verifies the delivery log: that no record was removed, changed, inserted or moved since it was stored, by the chains of its records and
+	// the signed checkpoints. Streams how far it is, and the result at the end.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/deliveries:verify (the `VerifyDeliveries` operationId).
+	VerifyDeliveriesWithResponse(ctx context.Context, params *VerifyDeliveriesParams, reqEditors ...RequestEditorFn) (*VerifyDeliveriesAnswer, error)
 
 	// ListEventTypesWithResponse Lists event types, built-in ones first.
 	//
@@ -12410,6 +12787,54 @@ func (r GetDeliveryAnswer) ContentType() string {
 	return ""
 }
 
+type ProveDeliveryAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DeliveryReceipt
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ProveDeliveryAnswer) GetJSON200() *DeliveryReceipt {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ProveDeliveryAnswer) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ProveDeliveryAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProveDeliveryAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProveDeliveryAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProveDeliveryAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type CancelDeliveriesAnswer struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -12452,6 +12877,54 @@ func (r CancelDeliveriesAnswer) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CancelDeliveriesAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetCheckpointKeyAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CheckpointKey
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetCheckpointKeyAnswer) GetJSON200() *CheckpointKey {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r GetCheckpointKeyAnswer) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetCheckpointKeyAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCheckpointKeyAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCheckpointKeyAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetCheckpointKeyAnswer) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -12637,6 +13110,54 @@ func (r TailDeliveriesAnswer) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r TailDeliveriesAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type VerifyDeliveriesAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *VerifyDeliveriesResponse
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r VerifyDeliveriesAnswer) GetJSON200() *VerifyDeliveriesResponse {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r VerifyDeliveriesAnswer) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r VerifyDeliveriesAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r VerifyDeliveriesAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r VerifyDeliveriesAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r VerifyDeliveriesAnswer) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -15244,6 +15765,20 @@ func (c *ClientWithResponses) GetDeliveryWithResponse(ctx context.Context, recip
 	return ParseGetDeliveryAnswer(rsp)
 }
 
+// ProveDeliveryWithResponse Proves what the delivery log holds of one delivery, for a third party that verifies it without this server: all its records, with a
+// proof that a signed checkpoint covers each. Fails with FAILED_PRECONDITION while no checkpoint covers them.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/deliveries/{recipient_id}/{event_id}:prove (the `ProveDelivery` operationId).
+func (c *ClientWithResponses) ProveDeliveryWithResponse(ctx context.Context, recipientId string, eventId string, params *ProveDeliveryParams, reqEditors ...RequestEditorFn) (*ProveDeliveryAnswer, error) {
+	rsp, err := c.ProveDelivery(ctx, recipientId, eventId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProveDeliveryAnswer(rsp)
+}
+
 // CancelDeliveriesWithBodyWithResponse Cancels deliveries that are not final. They are recorded as CANCELLED.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -15268,6 +15803,19 @@ func (c *ClientWithResponses) CancelDeliveriesWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseCancelDeliveriesAnswer(rsp)
+}
+
+// GetCheckpointKeyWithResponse Gets the key that the checkpoints of the delivery log are verified with.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/deliveries:checkpointKey (the `GetCheckpointKey` operationId).
+func (c *ClientWithResponses) GetCheckpointKeyWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCheckpointKeyAnswer, error) {
+	rsp, err := c.GetCheckpointKey(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCheckpointKeyAnswer(rsp)
 }
 
 // ExtendDeliveriesWithBodyWithResponse Extends the retry window of deliveries that are not final.
@@ -15359,6 +15907,20 @@ func (c *ClientWithResponses) TailDeliveriesWithResponse(ctx context.Context, pa
 		return nil, err
 	}
 	return ParseTailDeliveriesAnswer(rsp)
+}
+
+// VerifyDeliveriesWithResponse Verifies the delivery log: that no record was removed, changed, inserted or moved since it was stored, by the chains of its records and
+// the signed checkpoints. Streams how far it is, and the result at the end.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/deliveries:verify (the `VerifyDeliveries` operationId).
+func (c *ClientWithResponses) VerifyDeliveriesWithResponse(ctx context.Context, params *VerifyDeliveriesParams, reqEditors ...RequestEditorFn) (*VerifyDeliveriesAnswer, error) {
+	rsp, err := c.VerifyDeliveries(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVerifyDeliveriesAnswer(rsp)
 }
 
 // ListEventTypesWithResponse Lists event types, built-in ones first.
@@ -16918,6 +17480,39 @@ func ParseGetDeliveryAnswer(rsp *http.Response) (*GetDeliveryAnswer, error) {
 	return response, nil
 }
 
+// ParseProveDeliveryAnswer parses an HTTP response from a ProveDeliveryWithResponse call
+func ParseProveDeliveryAnswer(rsp *http.Response) (*ProveDeliveryAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProveDeliveryAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DeliveryReceipt
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseCancelDeliveriesAnswer parses an HTTP response from a CancelDeliveriesWithResponse call
 func ParseCancelDeliveriesAnswer(rsp *http.Response) (*CancelDeliveriesAnswer, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -16934,6 +17529,39 @@ func ParseCancelDeliveriesAnswer(rsp *http.Response) (*CancelDeliveriesAnswer, e
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest ChangeDeliveriesResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetCheckpointKeyAnswer parses an HTTP response from a GetCheckpointKeyWithResponse call
+func ParseGetCheckpointKeyAnswer(rsp *http.Response) (*GetCheckpointKeyAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCheckpointKeyAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CheckpointKey
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -17064,6 +17692,39 @@ func ParseTailDeliveriesAnswer(rsp *http.Response) (*TailDeliveriesAnswer, error
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseVerifyDeliveriesAnswer parses an HTTP response from a VerifyDeliveriesWithResponse call
+func ParseVerifyDeliveriesAnswer(rsp *http.Response) (*VerifyDeliveriesAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &VerifyDeliveriesAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest VerifyDeliveriesResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Error
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {

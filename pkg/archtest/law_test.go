@@ -15,7 +15,7 @@ var (
 		"pkg/visible"}
 	platform = []string{"pkg/process", "pkg/telemetry", "pkg/secret", "pkg/pki"}
 	adapters = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/...",
-		"pkg/mime", "pkg/preview", "pkg/token", "pkg/session", "pkg/deliverytelemetry"}
+		"pkg/mime", "pkg/preview", "pkg/tlog", "pkg/token", "pkg/session", "pkg/deliverytelemetry"}
 	testSupport = []string{"pkg/archtest", "pkg/bustest", "pkg/waittest", "pkg/redistest", "pkg/smtptest", "pkg/golden", "pkg/dnstest",
 		"pkg/proxytest", "pkg/certtest"}
 )
@@ -51,7 +51,11 @@ func rows() []archtest.Row {
 func vendors() []archtest.Vendor {
 	api := []string{"proto/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/preview", "services/...", "e2e/..."}
 	return []archtest.Vendor{
-		{"github.com/klauspost/compress/s2", []string{"pkg/bus/backup"}, "snapshots of nats-server are compressed with it"},
+		{"github.com/klauspost/compress/s2", []string{"pkg/bus/backup", "pkg/tlog"},
+			"snapshots of nats-server are compressed with it, and segments of the tree over the log"},
+		{"github.com/transparency-dev/merkle", []string{"pkg/tlog"},
+			"Merkle trees of RFC 6962, which the standard library lacks, have one address"},
+		{"golang.org/x/mod/sumdb/note", []string{"pkg/tlog"}, "signed notes, which the standard library lacks, have one address"},
 		{"github.com/nats-io/nats.go", []string{"pkg/bus/...", "pkg/bustest", "services/ingest/...", "services/cmd/outbound/...",
 			"services/demo/...", "services/cli/...", "e2e/..."},
 			"NATS has one adapter, pkg/bus; ingest answers requests, and whoever plays an appliance uses the stock client"},

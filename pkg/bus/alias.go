@@ -40,14 +40,15 @@ type (
 
 // The streams and buckets.
 const (
-	StreamEvents     = names.StreamEvents
-	StreamHistory    = names.StreamHistory
-	StreamNotices    = names.StreamNotices
-	StreamAudit      = names.StreamAudit
-	BucketRecipients = names.BucketRecipients
-	BucketSettings   = names.BucketSettings
-	BucketStatus     = names.BucketStatus
-	BucketReplays    = names.BucketReplays
+	StreamEvents      = names.StreamEvents
+	StreamHistory     = names.StreamHistory
+	StreamNotices     = names.StreamNotices
+	StreamAudit       = names.StreamAudit
+	StreamCheckpoints = names.StreamCheckpoints
+	BucketRecipients  = names.BucketRecipients
+	BucketSettings    = names.BucketSettings
+	BucketStatus      = names.BucketStatus
+	BucketReplays     = names.BucketReplays
 	// KeyGivenUp is a key in the bucket of settings. See storecheck.GiveUpSecrets.
 	KeyGivenUp = names.KeyGivenUp
 	// IngestSubject is what the ingest service listens on.

@@ -75,7 +75,8 @@ func TestARecordHeaderHoldsWhatARecordIsSearchedBy(t *testing.T) {
 			ReplayID: "01R",
 			Channel:  "http", Reason: reasons.Cancelled, Class: reasonclass.Cancelled, Tried: true},
 	}
-	if diff := cmp.Diff(want, f.seen, cmpopts.IgnoreFields(deliverylog.RecordHeader{}, "Sequence", "Stored")); diff != "" {
+	rest := cmpopts.IgnoreFields(deliverylog.RecordHeader{}, "Sequence", "Stored", "Subject", "Digest")
+	if diff := cmp.Diff(want, f.seen, rest); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -104,7 +104,7 @@ func mayCall(token, method string) bool {
 		return !watchesStore && method != "SignIn" && method != "SignInWithOpenID" && method != "KeepRelayToken" &&
 			method != "RecordSession"
 	case serviceToken:
-		if method == "GetSelf" || method == "GetReplay" || method == "GetDelivery" {
+		if method == "GetSelf" || method == "GetReplay" || method == "GetDelivery" || method == "GetCheckpointKey" {
 			return false
 		}
 		named := []string{"RequestBookmark", "SignIn", "SignInWithOpenID", "ListUsers", "KeepRelayToken", "RecordSession"}

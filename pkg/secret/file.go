@@ -2,10 +2,28 @@ package secret
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 )
+
+// LoadOrCreate reads a private file, or writes what is made there, readable by its owner alone. Two processes that start at once get the
+// same. A file that others may change is refused.
+func LoadOrCreate(path string, content func() ([]byte, error)) ([]byte, error) {
+	found, err := FilePlace(path).Read()
+	if !errors.Is(err, fs.ErrNotExist) {
+		return found, err
+	}
+	fresh, err := content()
+	if err != nil {
+		return nil, err
+	}
+	if err := createOnce(path, fresh); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("create the file %s: %w", path, err)
+	}
+	return FilePlace(path).Read()
+}
 
 // createOnce writes a file that did not exist, readable by its owner alone. It is there whole and on disk, or not at all:
 // the content is written beside it and then linked to its name, which fails with fs.ErrExist if another was first.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
+	"github.com/outbound-events/outbound/pkg/tlog"
 	"github.com/outbound-events/outbound/services/config"
 )
 
@@ -19,6 +20,7 @@ const (
 	fileAdminToken   = "admin.token"
 	fileServiceToken = "service.token"
 	fileSealKey      = "seal.key"
+	fileCheckpoint   = "checkpoint.key"
 	fileEndpoints    = "endpoints.json"
 	fileInventory    = "inventory.json"
 	folderBroker     = "broker"
@@ -49,6 +51,8 @@ func (e Endpoints) URL() string {
 type secrets struct {
 	tokens rpc.Tokens
 	sealer *secret.Sealer
+	// checkpoints sign the checkpoints of the delivery log.
+	checkpoints *tlog.Keys
 }
 
 // makeData makes the data folder, for its owner alone.
@@ -71,6 +75,9 @@ func openSecrets(o Options) (s secrets, err error) {
 	if s.tokens.Service, err = secret.LoadOrCreateToken(filepath.Join(dir, fileServiceToken)); err != nil {
 		return s, fmt.Errorf("data: %w", err)
 	}
+	if s.checkpoints, err = openCheckpointKey(o); err != nil {
+		return s, err
+	}
 	if o.SealKey != "" {
 		place, err := secret.ParsePlace(o.SealKey)
 		if err == nil {
@@ -85,6 +92,22 @@ func openSecrets(o Options) (s secrets, err error) {
 		return s, fmt.Errorf("data: %w", err)
 	}
 	return s, nil
+}
+
+// openCheckpointKey reads the key of checkpoints; the first start makes it, unless it is kept elsewhere.
+func openCheckpointKey(o Options) (*tlog.Keys, error) {
+	if o.History.CheckpointKey == "" {
+		path := filepath.Join(o.Data, fileCheckpoint)
+		if _, err := secret.LoadOrCreate(path, tlog.NewKey); err != nil {
+			return nil, fmt.Errorf("data: %w", err)
+		}
+		o.History.CheckpointKey = secret.FilePlace(path).String()
+	}
+	keys, err := o.History.CheckpointKeys()
+	if err != nil {
+		return nil, fmt.Errorf("history.%w", err)
+	}
+	return keys, nil
 }
 
 // checkSecrets refuses a data folder that has been in use and lacks a secret. A new one in its place would open nothing that was sealed.

@@ -58,7 +58,8 @@ func (r *runtime) wire(ctx context.Context) error {
 		return err
 	}
 	past, err := history.New(r.o.History, history.Deps{Bus: core, Log: log, Publisher: publisher, Config: r.watch, Broker: r.durability(),
-		Version: process.Version(), FreeBytes: r.broker.FreeBytes, Telemetry: r.telemetry, Logger: r.telemetry.Logger})
+		Version: process.Version(), FreeBytes: r.broker.FreeBytes, Telemetry: r.telemetry, Logger: r.telemetry.Logger,
+		Checkpoints: r.secrets.checkpoints})
 	if err != nil {
 		return err
 	}

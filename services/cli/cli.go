@@ -24,6 +24,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/recipients"
 	"github.com/outbound-events/outbound/services/cli/internal/revisions"
 	"github.com/outbound-events/outbound/services/cli/internal/simulate"
+	"github.com/outbound-events/outbound/services/cli/internal/verify"
 )
 
 // Options is the environment of the commands.
@@ -104,7 +105,8 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 		events.Command(env), deliveries.Command(env), status(env), stats(env), appliances(env), simulate.Command(env), settings(env),
 		customFields(env), eventTypes(env), macros(env),
 		revisions.Command(env), deliveries.ReplaysCommand(env), access.UsersCommand(env), access.TokensCommand(env), access.WhoamiCommand(env),
-		backups.BackupCommand(env), audits.Command(env), keys.Command(env), listen.Command(env), contexts.Command(env),
+		backups.BackupCommand(env), audits.Command(env), verify.Command(env), verify.ProveCommand(env),
+		keys.Command(env), listen.Command(env), contexts.Command(env),
 	} {
 		env.CompleteTree(c)
 		root.AddCommand(c)

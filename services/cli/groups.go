@@ -16,7 +16,7 @@ func groups() []struct {
 		commands  []string
 	}{
 		{"start", "Start and try:", []string{"run", "listen", "simulate"}},
-		{"see", "See what happens:", []string{"status", "stats", "events", "deliveries", "replays", "audit"}},
+		{"see", "See what happens:", []string{"status", "stats", "events", "deliveries", "replays", "audit", "verify", "prove"}},
 		{"configure", "Configure:", []string{"recipients", "presets", "appliances", "settings", "event-types", "custom-fields", "macros", "apply",
 			"export", "revisions"}},
 		{"access", "Access:", []string{"context", "whoami", "users", "tokens", "certificates"}},

@@ -8,6 +8,7 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/detail"
 	"github.com/outbound-events/outbound/services/history/internal/replay"
 	"github.com/outbound-events/outbound/services/history/internal/search"
+	"github.com/outbound-events/outbound/services/history/internal/verify"
 	"github.com/outbound-events/outbound/services/history/internal/waits"
 )
 
@@ -20,6 +21,8 @@ type deliveriesServer struct {
 	changes *changes.Changer
 	probe   *changes.Prober
 	waits   *waits.Explainer
+
+	verifier *verify.Verifier
 }
 
 // ListDeliveries lists deliveries, newest first.

@@ -12,14 +12,18 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/checkpoints"
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/filter"
 	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/telemetry"
+	"github.com/outbound-events/outbound/pkg/tlog"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history/internal/adminalerts"
+	"github.com/outbound-events/outbound/services/history/internal/anchor"
 	"github.com/outbound-events/outbound/services/history/internal/carry"
 	"github.com/outbound-events/outbound/services/history/internal/changes"
 	"github.com/outbound-events/outbound/services/history/internal/detail"
@@ -30,6 +34,7 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/search"
 	"github.com/outbound-events/outbound/services/history/internal/status"
 	"github.com/outbound-events/outbound/services/history/internal/timeseries"
+	"github.com/outbound-events/outbound/services/history/internal/verify"
 	"github.com/outbound-events/outbound/services/history/internal/waits"
 )
 
@@ -48,11 +53,17 @@ type Options struct {
 	// AlertTick is the pause between two checks whether the admin contacts must be notified: of the day, of silent appliances, of a
 	// stream that fills.
 	AlertTick time.Duration `yaml:"careTick"`
+	// CheckpointKey is where the key is kept that signs the checkpoints of the delivery log: `file:PATH`, `env:NAME` or
+	// `exec:PROGRAM ARGUMENTS`. Empty: no checkpoints are made; in one process, checkpoint.key in the data folder, which the first start
+	// makes.
+	CheckpointKey string `yaml:"checkpointKey"`
+	// CheckpointEvery is the time between two checkpoints.
+	CheckpointEvery time.Duration `yaml:"checkpointEvery"`
 }
 
 // DefaultOptions read 20,000 records a call and 16 queues at once, and keep an index of a million records.
 func DefaultOptions() Options {
-	return Options{MaxScan: 20_000, IndexRecords: 1_000_000, Lookups: 16, AlertTick: 10 * time.Second}
+	return Options{MaxScan: 20_000, IndexRecords: 1_000_000, Lookups: 16, AlertTick: 10 * time.Second, CheckpointEvery: time.Minute}
 }
 
 // Validate reports every fault at once.
@@ -70,10 +81,15 @@ func (o Options) Validate() error {
 	if o.AlertTick < 10*time.Millisecond || o.AlertTick > time.Minute {
 		f.Add("careTick", "%s is out of range: use 10ms to 1m", o.AlertTick)
 	}
+	_, err := secret.ParsePlace(o.CheckpointKey)
+	f.Within("checkpointKey", err)
+	if o.CheckpointEvery < time.Second || o.CheckpointEvery > time.Hour {
+		f.Add("checkpointEvery", "%s is out of range: use 1s to 1h", o.CheckpointEvery)
+	}
 	return f.Err()
 }
 
-// Deps are what the service needs, all required but FreeBytes and Telemetry. Whoever opened them closes them, after Run.
+// Deps are what the service needs, all required but FreeBytes, Telemetry and Checkpoints. Whoever opened them closes them, after Run.
 type Deps struct {
 	Bus       *bus.Conn
 	Log       *deliverylog.Log
@@ -89,6 +105,8 @@ type Deps struct {
 	Logger *slog.Logger
 	// Telemetry shows the status as metrics. Nil: it is not shown.
 	Telemetry *telemetry.Telemetry
+	// Checkpoints sign the checkpoints of the log, and verify them. Nil: none are made.
+	Checkpoints *tlog.Keys
 }
 
 // Service answers DeliveryService, StatusService, and EventService but for PublishEvent.
@@ -107,6 +125,9 @@ type Service struct {
 	changes *changes.Changer
 	waits   *waits.Explainer
 	series  *timeseries.Reader
+	// keeper is nil if no checkpoints are made.
+	keeper   *anchor.Keeper
+	verifier *verify.Verifier
 }
 
 // New makes the service.
@@ -156,7 +177,20 @@ func (s *Service) wire(filters *filter.Cache) {
 	seen := timeseries.NewQueues(timeseries.Deps{Bus: s.Bus, Config: s.Config, Queues: queued, Logger: s.Logger})
 	s.series = &timeseries.Reader{Counter: s.counter, Queues: seen}
 	s.waits = waits.New(s.Bus, s.Config)
+	s.wireCheckpoints()
 	s.changes = changes.New(changes.Deps{Bus: s.Bus, Log: s.Log, Publisher: s.Publisher, Config: s.Config, Events: events})
+}
+
+// wireCheckpoints makes the parts that keep the tree over the log, and verify it.
+func (s *Service) wireCheckpoints() {
+	of, records := checkpoints.New(s.Bus), deliverylog.NewRecords(s.Bus)
+	d := verify.Deps{Log: records, Checkpoints: of, Keys: s.Checkpoints, Now: s.Bus.Now}
+	if s.Checkpoints != nil && s.Checkpoints.Signs() {
+		s.keeper = anchor.New(anchor.Deps{Bus: s.Bus, Log: records, Checkpoints: of, Keys: s.Checkpoints, Every: s.o.CheckpointEvery,
+			Logger: s.Logger})
+		d.Cover = s.keeper.Cover
+	}
+	s.verifier = verify.New(d)
 }
 
 // Register adds what the service answers to a server.
@@ -169,7 +203,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 // Deliveries answers DeliveryService.
 func (s *Service) Deliveries() outboundv1.DeliveryServiceServer {
 	return &deliveriesServer{search: s.search, detail: s.detail, replays: s.replays,
-		changes: s.changes, waits: s.waits,
+		changes: s.changes, waits: s.waits, verifier: s.verifier,
 		probe: &changes.Prober{Changer: s.changes, Search: s.search}}
 }
 
@@ -193,6 +227,9 @@ func (s *Service) Run(ctx context.Context) error {
 	carrier := carry.New(carry.Deps{Bus: s.Bus, Log: s.Log, Config: s.Config, Index: s.index, Logger: s.Logger})
 	background.Go(func() { s.replays.Run(ctx) })
 	background.Go(func() { carrier.Run(ctx) })
+	if s.keeper != nil {
+		background.Go(func() { s.keeper.Run(ctx) })
+	}
 	background.Go(func() { s.follow(ctx, carrier.Stored) })
 	background.Go(func() { s.status.Run(ctx) })
 	background.Go(func() { s.series.Run(ctx) })
@@ -210,6 +247,9 @@ func (s *Service) follow(ctx context.Context, stored func(sequence uint64)) {
 			s.activity.Count(g)
 			s.counter.Count(g)
 			stored(g.Sequence)
+			if s.keeper != nil {
+				s.keeper.Stored(g)
+			}
 		},
 		CaughtUp: func() {
 			s.counter.CaughtUp()
@@ -222,6 +262,9 @@ func (s *Service) follow(ctx context.Context, stored func(sequence uint64)) {
 			s.index.Reset()
 			s.activity.Reset()
 			s.counter.Reset()
+			if s.keeper != nil {
+				s.keeper.Again()
+			}
 		},
 	})
 }

@@ -135,12 +135,12 @@ func TestARestoredSystemGoesOnWhereItWas(t *testing.T) {
 	from, to := bustest.Start(t).Conn(), broker.Conn()
 	fill(t, from)
 	path, m := take(t, from, true)
-	if m.EventsSequence != 300 || len(m.Parts) != 8 {
+	if m.EventsSequence != 300 || len(m.Parts) != 9 {
 		t.Errorf("the manifest says %+v", m)
 	}
 	publish(t, to, "outbound.events.a9.t", 0, 5, event) // what is there is replaced
 	r, err := restore(t, to, path)
-	if err != nil || len(r.Parts) != 8 || r.RemovedRecords != 0 {
+	if err != nil || len(r.Parts) != 9 || r.RemovedRecords != 0 {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	sameStreams(t, from, to)

@@ -11,6 +11,7 @@
 //   - buckets before EVENTS: a recipient that is created meanwhile is not in the backup, and neither does its start sequence
 //     point behind the end of EVENTS;
 //   - the marks of intake before EVENTS and HISTORY: they promise no record that is not there;
+//   - CHECKPOINTS before EVENTS: no record that a checkpoint covers is of an event that is not in the backup;
 //   - EVENTS before HISTORY: a delivery that ends meanwhile waits in the restored queue, and its record says that it is final.
 //
 // Records of events that were accepted after EVENTS was read are removed by the restore: the event is not in the backup, and a

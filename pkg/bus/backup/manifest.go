@@ -80,6 +80,7 @@ func sources() []source {
 		{name: names.StreamAudit, stream: names.StreamAudit, kept: true},
 		{name: names.BucketStatus, stream: wire.BucketStream(names.BucketStatus), deliveries: true},
 		{name: names.BucketReplays, stream: wire.BucketStream(names.BucketReplays), deliveries: true},
+		{name: names.StreamCheckpoints, stream: names.StreamCheckpoints, deliveries: true},
 		{name: names.StreamEvents, stream: names.StreamEvents, deliveries: true, consumers: true},
 		{name: names.StreamNotices, stream: names.StreamNotices, deliveries: true, consumers: true},
 		{name: names.StreamHistory, stream: names.StreamHistory, deliveries: true},

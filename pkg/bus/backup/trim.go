@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/outbound-events/outbound/pkg/bus/checkpoints"
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 )
@@ -24,6 +25,16 @@ func (r *restorer) trim(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("look up stream %s: %w", names.StreamHistory, err)
 	}
+	removed, err := r.trimFrom(ctx, s)
+	if removed > 0 {
+		// They are not missing for a verification of the log.
+		err = errors.Join(err, checkpoints.New(r.conn).NoteTrim(ctx, checkpoints.Trim{From: r.file.HistorySequence + 1,
+			To: s.CachedInfo().State.LastSeq, Count: removed, Time: r.conn.Now().UTC()}))
+	}
+	return removed, err
+}
+
+func (r *restorer) trimFrom(ctx context.Context, s jetstream.Stream) (int, error) {
 	removed := 0
 	for next := r.file.HistorySequence + 1; ; {
 		ms, err := r.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{Sequence: next, NextFor: ">", Batch: trimBatch})

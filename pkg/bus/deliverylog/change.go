@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/chain"
 	"github.com/outbound-events/outbound/pkg/event"
 )
 
@@ -20,7 +22,12 @@ func (h *Log) AppendChange(ctx context.Context, rec delivery.Record, after uint6
 	if err != nil {
 		return err
 	}
+	w := h.changes.take()
+	w.Begin()
+	w.Link(chain.Record{Subject: m.Subject, Header: m.Header, Data: m.Data})
 	ack, err := h.conn.JS.PublishMsg(ctx, m)
+	w.End([]bool{err == nil && !ack.Duplicate})
+	h.changes.give(w)
 	switch {
 	case err == nil:
 		err = h.conn.Synced(names.StreamHistory, ack.Sequence)
@@ -31,6 +38,30 @@ func (h *Log) AppendChange(ctx context.Context, rec delivery.Record, after uint6
 		return fmt.Errorf("record a change of %s: %w", deliveryKey(rec), err)
 	}
 	return nil
+}
+
+// chains are those of changes that were made one after the other: changes that are made at once are in chains of their own.
+type chains struct {
+	mu   sync.Mutex
+	free []*chain.Writer
+}
+
+func (c *chains) take() *chain.Writer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := len(c.free)
+	if n == 0 {
+		return chain.NewWriter()
+	}
+	w := c.free[n-1]
+	c.free = c.free[:n-1]
+	return w
+}
+
+func (c *chains) give(w *chain.Writer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.free = append(c.free, w)
 }
 
 func deliveryKey(rec delivery.Record) string {

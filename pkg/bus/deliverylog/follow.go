@@ -10,6 +10,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
+	"github.com/outbound-events/outbound/pkg/delivery/chain"
 	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
@@ -171,7 +172,8 @@ func (f *following) batch(ctx context.Context, c jetstream.Consumer, count uint6
 		}
 		f.last, f.at = meta.Sequence.Stream, meta.Timestamp
 		if g, ok := recordHeaderOf(m.Subject(), m.Headers()); ok {
-			g.Stored, g.Sequence = meta.Timestamp, meta.Sequence.Stream
+			g.Stored, g.Sequence, g.Subject = meta.Timestamp, meta.Sequence.Stream, m.Subject()
+			g.Digest = m.Headers().Get(chain.HeaderDigest)
 			f.to.Notify(g)
 		}
 		if meta.NumPending == 0 {

@@ -18,6 +18,8 @@ import (
 // headers: the fields that stand there are empty then.
 type RecordHeader struct {
 	Sequence uint64
+	// Subject is where it stands, Digest what its writer has stored as its digest; empty: nothing.
+	Subject, Digest string
 	// Stored is when the record was, a moment after what it tells of.
 	Stored time.Time
 	// Intake says that it is the record of a decision on an event, which Accepted tells; else it is one of an attempt.

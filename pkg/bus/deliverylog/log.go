@@ -30,7 +30,8 @@ func NewReader(c *wire.Conn) *Reader { return &Reader{conn: c, lookups: &lookups
 // Log is the delivery log to be written, and read.
 type Log struct {
 	*Reader
-	k *wire.Committer
+	k       *wire.Committer
+	changes chains
 }
 
 // New opens the log; Close ends it.

@@ -106,8 +106,8 @@ func (r *Repairer) advance(ctx context.Context, last uint64, known *Inventory) e
 		s := have[name]
 		switch {
 		case s.Last >= to:
-		case name == names.StreamAudit:
-			// Nothing removes sequences from it. Its entries go on with the number that is noted.
+		case name == names.StreamAudit, name == names.StreamCheckpoints:
+			// Nothing removes sequences from them. Entries of AUDIT go on with the number that is noted.
 		case s.Messages == 0:
 			if err := r.begin(ctx, name, to+1); err != nil {
 				return err

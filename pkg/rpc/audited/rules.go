@@ -113,6 +113,8 @@ func notAudited() []string {
 		v1.DeliveryService_ListDeliveries_FullMethodName, v1.DeliveryService_GetDelivery_FullMethodName,
 		v1.DeliveryService_TailDeliveries_FullMethodName, v1.DeliveryService_PreviewReplay_FullMethodName,
 		v1.DeliveryService_ListReplays_FullMethodName, v1.DeliveryService_GetReplay_FullMethodName,
+		v1.DeliveryService_ProveDelivery_FullMethodName, v1.DeliveryService_VerifyDeliveries_FullMethodName,
+		v1.DeliveryService_GetCheckpointKey_FullMethodName,
 		v1.StatusService_GetStatus_FullMethodName, v1.StatusService_WatchStatus_FullMethodName,
 		v1.StatusService_GetTimeSeries_FullMethodName,
 		v1.AuditService_ListAuditEntries_FullMethodName, v1.KeyService_ListKeys_FullMethodName,

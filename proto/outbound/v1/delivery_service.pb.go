@@ -2191,6 +2191,608 @@ func (x *CancelReplayRequest) GetId() string {
 	return ""
 }
 
+// Request of ProveDelivery.
+type ProveDeliveryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The recipient.
+	RecipientId string `protobuf:"bytes,1,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
+	// Event key: `<appliance>~<event id>`.
+	EventId string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// The replay, if the delivery belongs to one.
+	ReplayId      string `protobuf:"bytes,3,opt,name=replay_id,json=replayId,proto3" json:"replay_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProveDeliveryRequest) Reset() {
+	*x = ProveDeliveryRequest{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProveDeliveryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProveDeliveryRequest) ProtoMessage() {}
+
+func (x *ProveDeliveryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProveDeliveryRequest.ProtoReflect.Descriptor instead.
+func (*ProveDeliveryRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ProveDeliveryRequest) GetRecipientId() string {
+	if x != nil {
+		return x.RecipientId
+	}
+	return ""
+}
+
+func (x *ProveDeliveryRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *ProveDeliveryRequest) GetReplayId() string {
+	if x != nil {
+		return x.ReplayId
+	}
+	return ""
+}
+
+// A receipt of a delivery.
+type DeliveryReceipt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The receipt, in JSON. `docs/tamper-evidence.md` describes its format.
+	Receipt       string `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeliveryReceipt) Reset() {
+	*x = DeliveryReceipt{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeliveryReceipt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeliveryReceipt) ProtoMessage() {}
+
+func (x *DeliveryReceipt) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeliveryReceipt.ProtoReflect.Descriptor instead.
+func (*DeliveryReceipt) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *DeliveryReceipt) GetReceipt() string {
+	if x != nil {
+		return x.Receipt
+	}
+	return ""
+}
+
+// Request of VerifyDeliveries.
+type VerifyDeliveriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only records from this time on. Empty: all.
+	Since *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=since,proto3" json:"since,omitempty"`
+	// A checkpoint that was noted before, by its number and its hash: it must still be there. 0: none.
+	HeadNumber uint64 `protobuf:"varint,2,opt,name=head_number,json=headNumber,proto3" json:"head_number,omitempty"`
+	// See head_number.
+	HeadHash      string `protobuf:"bytes,3,opt,name=head_hash,json=headHash,proto3" json:"head_hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyDeliveriesRequest) Reset() {
+	*x = VerifyDeliveriesRequest{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyDeliveriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyDeliveriesRequest) ProtoMessage() {}
+
+func (x *VerifyDeliveriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyDeliveriesRequest.ProtoReflect.Descriptor instead.
+func (*VerifyDeliveriesRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *VerifyDeliveriesRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *VerifyDeliveriesRequest) GetHeadNumber() uint64 {
+	if x != nil {
+		return x.HeadNumber
+	}
+	return 0
+}
+
+func (x *VerifyDeliveriesRequest) GetHeadHash() string {
+	if x != nil {
+		return x.HeadHash
+	}
+	return ""
+}
+
+// Response of VerifyDeliveries: how far it is, or the result.
+type VerifyDeliveriesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many records were read so far.
+	Records uint64 `protobuf:"varint,1,opt,name=records,proto3" json:"records,omitempty"`
+	// The last of them, by its sequence in the log.
+	Sequence uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// What was found. Set in the last message alone.
+	Result        *DeliveryVerification `protobuf:"bytes,3,opt,name=result,proto3" json:"result,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyDeliveriesResponse) Reset() {
+	*x = VerifyDeliveriesResponse{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyDeliveriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyDeliveriesResponse) ProtoMessage() {}
+
+func (x *VerifyDeliveriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyDeliveriesResponse.ProtoReflect.Descriptor instead.
+func (*VerifyDeliveriesResponse) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *VerifyDeliveriesResponse) GetRecords() uint64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+func (x *VerifyDeliveriesResponse) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *VerifyDeliveriesResponse) GetResult() *DeliveryVerification {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+// What a verification of the delivery log has found.
+type DeliveryVerification struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is wrong, at most 10,000.
+	Faults []*DeliveryLogFault `protobuf:"bytes,1,rep,name=faults,proto3" json:"faults,omitempty"`
+	// How many faults are not listed.
+	OmittedFaults uint64 `protobuf:"varint,2,opt,name=omitted_faults,json=omittedFaults,proto3" json:"omitted_faults,omitempty"`
+	// How many records were read.
+	Records uint64 `protobuf:"varint,3,opt,name=records,proto3" json:"records,omitempty"`
+	// How many of them are in chains.
+	ChainedRecords uint64 `protobuf:"varint,4,opt,name=chained_records,json=chainedRecords,proto3" json:"chained_records,omitempty"`
+	// How many of them a checkpoint covers.
+	CoveredRecords uint64 `protobuf:"varint,5,opt,name=covered_records,json=coveredRecords,proto3" json:"covered_records,omitempty"`
+	// The first and the last record that was compared, by their sequences in the log. 0: there is none.
+	FirstSequence uint64 `protobuf:"varint,6,opt,name=first_sequence,json=firstSequence,proto3" json:"first_sequence,omitempty"`
+	// See first_sequence.
+	LastSequence uint64 `protobuf:"varint,7,opt,name=last_sequence,json=lastSequence,proto3" json:"last_sequence,omitempty"`
+	// The first and the last record that checkpoints cover, of those that were compared.
+	FirstCoveredSequence uint64 `protobuf:"varint,8,opt,name=first_covered_sequence,json=firstCoveredSequence,proto3" json:"first_covered_sequence,omitempty"`
+	// See first_covered_sequence.
+	LastCoveredSequence uint64 `protobuf:"varint,9,opt,name=last_covered_sequence,json=lastCoveredSequence,proto3" json:"last_covered_sequence,omitempty"`
+	// How many checkpoints were verified.
+	Checkpoints uint64 `protobuf:"varint,10,opt,name=checkpoints,proto3" json:"checkpoints,omitempty"`
+	// Number and hash of the newest one: who notes them can tell later whether the log was set back. See VerifyDeliveriesRequest.head_number.
+	HeadNumber uint64 `protobuf:"varint,11,opt,name=head_number,json=headNumber,proto3" json:"head_number,omitempty"`
+	// See head_number.
+	HeadHash string `protobuf:"bytes,12,opt,name=head_hash,json=headHash,proto3" json:"head_hash,omitempty"`
+	// When it was signed.
+	HeadTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=head_time,json=headTime,proto3" json:"head_time,omitempty"`
+	// The key that the checkpoints were verified with. Empty: no checkpoints are made.
+	Key string `protobuf:"bytes,14,opt,name=key,proto3" json:"key,omitempty"`
+	// What is no fault and should be known.
+	Notes         []string `protobuf:"bytes,15,rep,name=notes,proto3" json:"notes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeliveryVerification) Reset() {
+	*x = DeliveryVerification{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeliveryVerification) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeliveryVerification) ProtoMessage() {}
+
+func (x *DeliveryVerification) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeliveryVerification.ProtoReflect.Descriptor instead.
+func (*DeliveryVerification) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *DeliveryVerification) GetFaults() []*DeliveryLogFault {
+	if x != nil {
+		return x.Faults
+	}
+	return nil
+}
+
+func (x *DeliveryVerification) GetOmittedFaults() uint64 {
+	if x != nil {
+		return x.OmittedFaults
+	}
+	return 0
+}
+
+func (x *DeliveryVerification) GetRecords() uint64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+func (x *DeliveryVerification) GetChainedRecords() uint64 {
+	if x != nil {
+		return x.ChainedRecords
+	}
+	return 0
+}
+
+func (x *DeliveryVerification) GetCoveredRecords() uint64 {
+	if x != nil {
+		return x.CoveredRecords
+	}
+	return 0
+}
+
+func (x *DeliveryVerification) GetFirstSequence() uint64 {
+	if x != nil {
+		return x.FirstSequence
+	}
+	return 0
+}
+
+func (x *DeliveryVerification) GetLastSequence() uint64 {
+	if x != nil {
+		return x.LastSequence
+	}
+	return 0
+}
+
+func (x *DeliveryVerification) GetFirstCoveredSequence() uint64 {
+	if x != nil {
+		return x.FirstCoveredSequence
+	}
+	return 0
+}
+
+func (x *DeliveryVerification) GetLastCoveredSequence() uint64 {
+	if x != nil {
+		return x.LastCoveredSequence
+	}
+	return 0
+}
+
+func (x *DeliveryVerification) GetCheckpoints() uint64 {
+	if x != nil {
+		return x.Checkpoints
+	}
+	return 0
+}
+
+func (x *DeliveryVerification) GetHeadNumber() uint64 {
+	if x != nil {
+		return x.HeadNumber
+	}
+	return 0
+}
+
+func (x *DeliveryVerification) GetHeadHash() string {
+	if x != nil {
+		return x.HeadHash
+	}
+	return ""
+}
+
+func (x *DeliveryVerification) GetHeadTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.HeadTime
+	}
+	return nil
+}
+
+func (x *DeliveryVerification) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *DeliveryVerification) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+// What is wrong with the delivery log at one place.
+type DeliveryLogFault struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// REMOVED, CHANGED, INSERTED or REORDERED.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// The record, by its sequence in the log. 0: it is about a checkpoint.
+	Sequence uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// The last of several records that follow each other.
+	LastSequence uint64 `protobuf:"varint,3,opt,name=last_sequence,json=lastSequence,proto3" json:"last_sequence,omitempty"`
+	// The checkpoint, by its number. 0: it is about records, or the number is not known.
+	Checkpoint uint64 `protobuf:"varint,4,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// What the record tells, as far as that is known: ACCEPTED or REFUSED of an event, or the state of a delivery.
+	Record string `protobuf:"bytes,5,opt,name=record,proto3" json:"record,omitempty"`
+	// The recipient of the delivery.
+	RecipientId string `protobuf:"bytes,6,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
+	// The event key.
+	EventId string `protobuf:"bytes,7,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// What is wrong, in words.
+	Text          string `protobuf:"bytes,8,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeliveryLogFault) Reset() {
+	*x = DeliveryLogFault{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeliveryLogFault) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeliveryLogFault) ProtoMessage() {}
+
+func (x *DeliveryLogFault) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeliveryLogFault.ProtoReflect.Descriptor instead.
+func (*DeliveryLogFault) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *DeliveryLogFault) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *DeliveryLogFault) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *DeliveryLogFault) GetLastSequence() uint64 {
+	if x != nil {
+		return x.LastSequence
+	}
+	return 0
+}
+
+func (x *DeliveryLogFault) GetCheckpoint() uint64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *DeliveryLogFault) GetRecord() string {
+	if x != nil {
+		return x.Record
+	}
+	return ""
+}
+
+func (x *DeliveryLogFault) GetRecipientId() string {
+	if x != nil {
+		return x.RecipientId
+	}
+	return ""
+}
+
+func (x *DeliveryLogFault) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *DeliveryLogFault) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// Request of GetCheckpointKey.
+type GetCheckpointKeyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCheckpointKeyRequest) Reset() {
+	*x = GetCheckpointKeyRequest{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCheckpointKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCheckpointKeyRequest) ProtoMessage() {}
+
+func (x *GetCheckpointKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCheckpointKeyRequest.ProtoReflect.Descriptor instead.
+func (*GetCheckpointKeyRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{32}
+}
+
+// The key that checkpoints are verified with.
+type CheckpointKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As golang.org/x/mod/sumdb/note writes verifier keys: `<name>+<hash>+<key>`. Empty: no checkpoints are made.
+	Key           string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointKey) Reset() {
+	*x = CheckpointKey{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointKey) ProtoMessage() {}
+
+func (x *CheckpointKey) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointKey.ProtoReflect.Descriptor instead.
+func (*CheckpointKey) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *CheckpointKey) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
 // Identifies a delivery.
 type RetryDeliveriesRequest_Target struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2206,7 +2808,7 @@ type RetryDeliveriesRequest_Target struct {
 
 func (x *RetryDeliveriesRequest_Target) Reset() {
 	*x = RetryDeliveriesRequest_Target{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[26]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2218,7 +2820,7 @@ func (x *RetryDeliveriesRequest_Target) String() string {
 func (*RetryDeliveriesRequest_Target) ProtoMessage() {}
 
 func (x *RetryDeliveriesRequest_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[26]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2272,7 +2874,7 @@ type ChangeDeliveriesResponse_Unchanged struct {
 
 func (x *ChangeDeliveriesResponse_Unchanged) Reset() {
 	*x = ChangeDeliveriesResponse_Unchanged{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[27]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2284,7 +2886,7 @@ func (x *ChangeDeliveriesResponse_Unchanged) String() string {
 func (*ChangeDeliveriesResponse_Unchanged) ProtoMessage() {}
 
 func (x *ChangeDeliveriesResponse_Unchanged) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[27]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2359,7 +2961,7 @@ type Replay_Deliveries struct {
 
 func (x *Replay_Deliveries) Reset() {
 	*x = Replay_Deliveries{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[28]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2371,7 +2973,7 @@ func (x *Replay_Deliveries) String() string {
 func (*Replay_Deliveries) ProtoMessage() {}
 
 func (x *Replay_Deliveries) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[28]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2479,7 +3081,7 @@ type Replay_Backfill struct {
 
 func (x *Replay_Backfill) Reset() {
 	*x = Replay_Backfill{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[29]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2491,7 +3093,7 @@ func (x *Replay_Backfill) String() string {
 func (*Replay_Backfill) ProtoMessage() {}
 
 func (x *Replay_Backfill) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[29]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2759,11 +3361,61 @@ const file_outbound_v1_delivery_service_proto_rawDesc = "" +
 	"\x10GetReplayRequest\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\".\n" +
 	"\x13CancelReplayRequest\x12\x17\n" +
-	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id2\x85\f\n" +
+	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\"\x8c\x01\n" +
+	"\x14ProveDeliveryRequest\x12*\n" +
+	"\frecipient_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\vrecipientId\x12\"\n" +
+	"\bevent_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aeventId\x12$\n" +
+	"\treplay_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\breplayId\"+\n" +
+	"\x0fDeliveryReceipt\x12\x18\n" +
+	"\areceipt\x18\x01 \x01(\tR\areceipt\"\x92\x01\n" +
+	"\x17VerifyDeliveriesRequest\x120\n" +
+	"\x05since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x1f\n" +
+	"\vhead_number\x18\x02 \x01(\x04R\n" +
+	"headNumber\x12$\n" +
+	"\thead_hash\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\bheadHash\"\x8b\x01\n" +
+	"\x18VerifyDeliveriesResponse\x12\x18\n" +
+	"\arecords\x18\x01 \x01(\x04R\arecords\x12\x1a\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\x129\n" +
+	"\x06result\x18\x03 \x01(\v2!.outbound.v1.DeliveryVerificationR\x06result\"\xd7\x04\n" +
+	"\x14DeliveryVerification\x125\n" +
+	"\x06faults\x18\x01 \x03(\v2\x1d.outbound.v1.DeliveryLogFaultR\x06faults\x12%\n" +
+	"\x0eomitted_faults\x18\x02 \x01(\x04R\romittedFaults\x12\x18\n" +
+	"\arecords\x18\x03 \x01(\x04R\arecords\x12'\n" +
+	"\x0fchained_records\x18\x04 \x01(\x04R\x0echainedRecords\x12'\n" +
+	"\x0fcovered_records\x18\x05 \x01(\x04R\x0ecoveredRecords\x12%\n" +
+	"\x0efirst_sequence\x18\x06 \x01(\x04R\rfirstSequence\x12#\n" +
+	"\rlast_sequence\x18\a \x01(\x04R\flastSequence\x124\n" +
+	"\x16first_covered_sequence\x18\b \x01(\x04R\x14firstCoveredSequence\x122\n" +
+	"\x15last_covered_sequence\x18\t \x01(\x04R\x13lastCoveredSequence\x12 \n" +
+	"\vcheckpoints\x18\n" +
+	" \x01(\x04R\vcheckpoints\x12\x1f\n" +
+	"\vhead_number\x18\v \x01(\x04R\n" +
+	"headNumber\x12\x1b\n" +
+	"\thead_hash\x18\f \x01(\tR\bheadHash\x127\n" +
+	"\thead_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\bheadTime\x12\x10\n" +
+	"\x03key\x18\x0e \x01(\tR\x03key\x12\x14\n" +
+	"\x05notes\x18\x0f \x03(\tR\x05notes\"\xf1\x01\n" +
+	"\x10DeliveryLogFault\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x1a\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12#\n" +
+	"\rlast_sequence\x18\x03 \x01(\x04R\flastSequence\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x04 \x01(\x04R\n" +
+	"checkpoint\x12\x16\n" +
+	"\x06record\x18\x05 \x01(\tR\x06record\x12!\n" +
+	"\frecipient_id\x18\x06 \x01(\tR\vrecipientId\x12\x19\n" +
+	"\bevent_id\x18\a \x01(\tR\aeventId\x12\x12\n" +
+	"\x04text\x18\b \x01(\tR\x04text\"\x19\n" +
+	"\x17GetCheckpointKeyRequest\"!\n" +
+	"\rCheckpointKey\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key2\x8f\x0f\n" +
 	"\x0fDeliveryService\x12q\n" +
 	"\x0eListDeliveries\x12\".outbound.v1.ListDeliveriesRequest\x1a#.outbound.v1.ListDeliveriesResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/deliveries\x12}\n" +
 	"\vGetDelivery\x12\x1f.outbound.v1.GetDeliveryRequest\x1a\x1b.outbound.v1.DeliveryDetail\"0\x82\xd3\xe4\x93\x02*\x12(/v1/deliveries/{recipient_id}/{event_id}\x12x\n" +
-	"\x0eTailDeliveries\x12\".outbound.v1.TailDeliveriesRequest\x1a#.outbound.v1.TailDeliveriesResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/deliveries:tail0\x01\x12}\n" +
+	"\x0eTailDeliveries\x12\".outbound.v1.TailDeliveriesRequest\x1a#.outbound.v1.TailDeliveriesResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/deliveries:tail0\x01\x12\x88\x01\n" +
+	"\rProveDelivery\x12!.outbound.v1.ProveDeliveryRequest\x1a\x1c.outbound.v1.DeliveryReceipt\"6\x82\xd3\xe4\x93\x020\x12./v1/deliveries/{recipient_id}/{event_id}:prove\x12\x80\x01\n" +
+	"\x10VerifyDeliveries\x12$.outbound.v1.VerifyDeliveriesRequest\x1a%.outbound.v1.VerifyDeliveriesResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/deliveries:verify0\x01\x12z\n" +
+	"\x10GetCheckpointKey\x12$.outbound.v1.GetCheckpointKeyRequest\x1a\x1a.outbound.v1.CheckpointKey\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/deliveries:checkpointKey\x12}\n" +
 	"\x0fRetryDeliveries\x12#.outbound.v1.RetryDeliveriesRequest\x1a$.outbound.v1.RetryDeliveriesResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/deliveries:retry\x12p\n" +
 	"\aSendNow\x12\x1b.outbound.v1.SendNowRequest\x1a%.outbound.v1.ChangeDeliveriesResponse\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/deliveries:sendNow\x12\x7f\n" +
 	"\x0eProbeRecipient\x12\".outbound.v1.ProbeRecipientRequest\x1a#.outbound.v1.ProbeRecipientResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/recipients/{id}:probe\x12\x81\x01\n" +
@@ -2788,7 +3440,7 @@ func file_outbound_v1_delivery_service_proto_rawDescGZIP() []byte {
 }
 
 var file_outbound_v1_delivery_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_outbound_v1_delivery_service_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_outbound_v1_delivery_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_outbound_v1_delivery_service_proto_goTypes = []any{
 	(DeliveryState_State)(0),                   // 0: outbound.v1.DeliveryState.State
 	(Replay_State)(0),                          // 1: outbound.v1.Replay.State
@@ -2818,91 +3470,109 @@ var file_outbound_v1_delivery_service_proto_goTypes = []any{
 	(*ListReplaysResponse)(nil),                // 25: outbound.v1.ListReplaysResponse
 	(*GetReplayRequest)(nil),                   // 26: outbound.v1.GetReplayRequest
 	(*CancelReplayRequest)(nil),                // 27: outbound.v1.CancelReplayRequest
-	(*RetryDeliveriesRequest_Target)(nil),      // 28: outbound.v1.RetryDeliveriesRequest.Target
-	(*ChangeDeliveriesResponse_Unchanged)(nil), // 29: outbound.v1.ChangeDeliveriesResponse.Unchanged
-	(*Replay_Deliveries)(nil),                  // 30: outbound.v1.Replay.Deliveries
-	(*Replay_Backfill)(nil),                    // 31: outbound.v1.Replay.Backfill
-	(*timestamppb.Timestamp)(nil),              // 32: google.protobuf.Timestamp
-	(*HttpPreview)(nil),                        // 33: outbound.v1.HttpPreview
-	(*MailPreview)(nil),                        // 34: outbound.v1.MailPreview
-	(*durationpb.Duration)(nil),                // 35: google.protobuf.Duration
+	(*ProveDeliveryRequest)(nil),               // 28: outbound.v1.ProveDeliveryRequest
+	(*DeliveryReceipt)(nil),                    // 29: outbound.v1.DeliveryReceipt
+	(*VerifyDeliveriesRequest)(nil),            // 30: outbound.v1.VerifyDeliveriesRequest
+	(*VerifyDeliveriesResponse)(nil),           // 31: outbound.v1.VerifyDeliveriesResponse
+	(*DeliveryVerification)(nil),               // 32: outbound.v1.DeliveryVerification
+	(*DeliveryLogFault)(nil),                   // 33: outbound.v1.DeliveryLogFault
+	(*GetCheckpointKeyRequest)(nil),            // 34: outbound.v1.GetCheckpointKeyRequest
+	(*CheckpointKey)(nil),                      // 35: outbound.v1.CheckpointKey
+	(*RetryDeliveriesRequest_Target)(nil),      // 36: outbound.v1.RetryDeliveriesRequest.Target
+	(*ChangeDeliveriesResponse_Unchanged)(nil), // 37: outbound.v1.ChangeDeliveriesResponse.Unchanged
+	(*Replay_Deliveries)(nil),                  // 38: outbound.v1.Replay.Deliveries
+	(*Replay_Backfill)(nil),                    // 39: outbound.v1.Replay.Backfill
+	(*timestamppb.Timestamp)(nil),              // 40: google.protobuf.Timestamp
+	(*HttpPreview)(nil),                        // 41: outbound.v1.HttpPreview
+	(*MailPreview)(nil),                        // 42: outbound.v1.MailPreview
+	(*durationpb.Duration)(nil),                // 43: google.protobuf.Duration
 }
 var file_outbound_v1_delivery_service_proto_depIdxs = []int32{
 	0,  // 0: outbound.v1.Delivery.state:type_name -> outbound.v1.DeliveryState.State
-	32, // 1: outbound.v1.Delivery.first_attempt_time:type_name -> google.protobuf.Timestamp
-	32, // 2: outbound.v1.Delivery.last_attempt_time:type_name -> google.protobuf.Timestamp
-	32, // 3: outbound.v1.Delivery.next_attempt_time:type_name -> google.protobuf.Timestamp
-	32, // 4: outbound.v1.Delivery.expire_time:type_name -> google.protobuf.Timestamp
-	32, // 5: outbound.v1.Delivery.accept_time:type_name -> google.protobuf.Timestamp
+	40, // 1: outbound.v1.Delivery.first_attempt_time:type_name -> google.protobuf.Timestamp
+	40, // 2: outbound.v1.Delivery.last_attempt_time:type_name -> google.protobuf.Timestamp
+	40, // 3: outbound.v1.Delivery.next_attempt_time:type_name -> google.protobuf.Timestamp
+	40, // 4: outbound.v1.Delivery.expire_time:type_name -> google.protobuf.Timestamp
+	40, // 5: outbound.v1.Delivery.accept_time:type_name -> google.protobuf.Timestamp
 	0,  // 6: outbound.v1.ListDeliveriesRequest.state:type_name -> outbound.v1.DeliveryState.State
-	32, // 7: outbound.v1.ListDeliveriesRequest.start_time:type_name -> google.protobuf.Timestamp
-	32, // 8: outbound.v1.ListDeliveriesRequest.end_time:type_name -> google.protobuf.Timestamp
+	40, // 7: outbound.v1.ListDeliveriesRequest.start_time:type_name -> google.protobuf.Timestamp
+	40, // 8: outbound.v1.ListDeliveriesRequest.end_time:type_name -> google.protobuf.Timestamp
 	3,  // 9: outbound.v1.ListDeliveriesResponse.deliveries:type_name -> outbound.v1.Delivery
-	28, // 10: outbound.v1.RetryDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	36, // 10: outbound.v1.RetryDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
 	3,  // 11: outbound.v1.DeliveryDetail.delivery:type_name -> outbound.v1.Delivery
 	11, // 12: outbound.v1.DeliveryDetail.attempts:type_name -> outbound.v1.Attempt
-	33, // 13: outbound.v1.DeliveryDetail.http:type_name -> outbound.v1.HttpPreview
-	34, // 14: outbound.v1.DeliveryDetail.email:type_name -> outbound.v1.MailPreview
+	41, // 13: outbound.v1.DeliveryDetail.http:type_name -> outbound.v1.HttpPreview
+	42, // 14: outbound.v1.DeliveryDetail.email:type_name -> outbound.v1.MailPreview
 	10, // 15: outbound.v1.DeliveryDetail.addresses:type_name -> outbound.v1.AddressOutcome
 	0,  // 16: outbound.v1.Attempt.state:type_name -> outbound.v1.DeliveryState.State
-	32, // 17: outbound.v1.Attempt.begin_time:type_name -> google.protobuf.Timestamp
-	32, // 18: outbound.v1.Attempt.record_time:type_name -> google.protobuf.Timestamp
-	32, // 19: outbound.v1.Attempt.next_attempt_time:type_name -> google.protobuf.Timestamp
-	32, // 20: outbound.v1.Attempt.expire_time:type_name -> google.protobuf.Timestamp
+	40, // 17: outbound.v1.Attempt.begin_time:type_name -> google.protobuf.Timestamp
+	40, // 18: outbound.v1.Attempt.record_time:type_name -> google.protobuf.Timestamp
+	40, // 19: outbound.v1.Attempt.next_attempt_time:type_name -> google.protobuf.Timestamp
+	40, // 20: outbound.v1.Attempt.expire_time:type_name -> google.protobuf.Timestamp
 	4,  // 21: outbound.v1.TailDeliveriesRequest.filter:type_name -> outbound.v1.ListDeliveriesRequest
 	3,  // 22: outbound.v1.TailDeliveriesResponse.deliveries:type_name -> outbound.v1.Delivery
-	28, // 23: outbound.v1.SendNowRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
-	28, // 24: outbound.v1.ProbeRecipientResponse.delivery:type_name -> outbound.v1.RetryDeliveriesRequest.Target
-	28, // 25: outbound.v1.ExtendDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
-	35, // 26: outbound.v1.ExtendDeliveriesRequest.by:type_name -> google.protobuf.Duration
-	28, // 27: outbound.v1.CancelDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
-	29, // 28: outbound.v1.ChangeDeliveriesResponse.unchanged:type_name -> outbound.v1.ChangeDeliveriesResponse.Unchanged
-	32, // 29: outbound.v1.Replay.create_time:type_name -> google.protobuf.Timestamp
-	32, // 30: outbound.v1.Replay.finish_time:type_name -> google.protobuf.Timestamp
+	36, // 23: outbound.v1.SendNowRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	36, // 24: outbound.v1.ProbeRecipientResponse.delivery:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	36, // 25: outbound.v1.ExtendDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	43, // 26: outbound.v1.ExtendDeliveriesRequest.by:type_name -> google.protobuf.Duration
+	36, // 27: outbound.v1.CancelDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	37, // 28: outbound.v1.ChangeDeliveriesResponse.unchanged:type_name -> outbound.v1.ChangeDeliveriesResponse.Unchanged
+	40, // 29: outbound.v1.Replay.create_time:type_name -> google.protobuf.Timestamp
+	40, // 30: outbound.v1.Replay.finish_time:type_name -> google.protobuf.Timestamp
 	1,  // 31: outbound.v1.Replay.state:type_name -> outbound.v1.Replay.State
-	30, // 32: outbound.v1.Replay.deliveries:type_name -> outbound.v1.Replay.Deliveries
-	31, // 33: outbound.v1.Replay.backfill:type_name -> outbound.v1.Replay.Backfill
+	38, // 32: outbound.v1.Replay.deliveries:type_name -> outbound.v1.Replay.Deliveries
+	39, // 33: outbound.v1.Replay.backfill:type_name -> outbound.v1.Replay.Backfill
 	20, // 34: outbound.v1.PreviewReplayRequest.replay:type_name -> outbound.v1.Replay
-	32, // 35: outbound.v1.PreviewReplayResponse.oldest_time:type_name -> google.protobuf.Timestamp
-	35, // 36: outbound.v1.PreviewReplayResponse.estimated_duration:type_name -> google.protobuf.Duration
+	40, // 35: outbound.v1.PreviewReplayResponse.oldest_time:type_name -> google.protobuf.Timestamp
+	43, // 36: outbound.v1.PreviewReplayResponse.estimated_duration:type_name -> google.protobuf.Duration
 	20, // 37: outbound.v1.CreateReplayRequest.replay:type_name -> outbound.v1.Replay
 	20, // 38: outbound.v1.ListReplaysResponse.replays:type_name -> outbound.v1.Replay
-	0,  // 39: outbound.v1.Replay.Deliveries.state:type_name -> outbound.v1.DeliveryState.State
-	32, // 40: outbound.v1.Replay.Deliveries.start_time:type_name -> google.protobuf.Timestamp
-	32, // 41: outbound.v1.Replay.Deliveries.end_time:type_name -> google.protobuf.Timestamp
-	32, // 42: outbound.v1.Replay.Backfill.start_time:type_name -> google.protobuf.Timestamp
-	32, // 43: outbound.v1.Replay.Backfill.end_time:type_name -> google.protobuf.Timestamp
-	4,  // 44: outbound.v1.DeliveryService.ListDeliveries:input_type -> outbound.v1.ListDeliveriesRequest
-	8,  // 45: outbound.v1.DeliveryService.GetDelivery:input_type -> outbound.v1.GetDeliveryRequest
-	12, // 46: outbound.v1.DeliveryService.TailDeliveries:input_type -> outbound.v1.TailDeliveriesRequest
-	6,  // 47: outbound.v1.DeliveryService.RetryDeliveries:input_type -> outbound.v1.RetryDeliveriesRequest
-	14, // 48: outbound.v1.DeliveryService.SendNow:input_type -> outbound.v1.SendNowRequest
-	15, // 49: outbound.v1.DeliveryService.ProbeRecipient:input_type -> outbound.v1.ProbeRecipientRequest
-	17, // 50: outbound.v1.DeliveryService.ExtendDeliveries:input_type -> outbound.v1.ExtendDeliveriesRequest
-	18, // 51: outbound.v1.DeliveryService.CancelDeliveries:input_type -> outbound.v1.CancelDeliveriesRequest
-	21, // 52: outbound.v1.DeliveryService.PreviewReplay:input_type -> outbound.v1.PreviewReplayRequest
-	23, // 53: outbound.v1.DeliveryService.CreateReplay:input_type -> outbound.v1.CreateReplayRequest
-	24, // 54: outbound.v1.DeliveryService.ListReplays:input_type -> outbound.v1.ListReplaysRequest
-	26, // 55: outbound.v1.DeliveryService.GetReplay:input_type -> outbound.v1.GetReplayRequest
-	27, // 56: outbound.v1.DeliveryService.CancelReplay:input_type -> outbound.v1.CancelReplayRequest
-	5,  // 57: outbound.v1.DeliveryService.ListDeliveries:output_type -> outbound.v1.ListDeliveriesResponse
-	9,  // 58: outbound.v1.DeliveryService.GetDelivery:output_type -> outbound.v1.DeliveryDetail
-	13, // 59: outbound.v1.DeliveryService.TailDeliveries:output_type -> outbound.v1.TailDeliveriesResponse
-	7,  // 60: outbound.v1.DeliveryService.RetryDeliveries:output_type -> outbound.v1.RetryDeliveriesResponse
-	19, // 61: outbound.v1.DeliveryService.SendNow:output_type -> outbound.v1.ChangeDeliveriesResponse
-	16, // 62: outbound.v1.DeliveryService.ProbeRecipient:output_type -> outbound.v1.ProbeRecipientResponse
-	19, // 63: outbound.v1.DeliveryService.ExtendDeliveries:output_type -> outbound.v1.ChangeDeliveriesResponse
-	19, // 64: outbound.v1.DeliveryService.CancelDeliveries:output_type -> outbound.v1.ChangeDeliveriesResponse
-	22, // 65: outbound.v1.DeliveryService.PreviewReplay:output_type -> outbound.v1.PreviewReplayResponse
-	20, // 66: outbound.v1.DeliveryService.CreateReplay:output_type -> outbound.v1.Replay
-	25, // 67: outbound.v1.DeliveryService.ListReplays:output_type -> outbound.v1.ListReplaysResponse
-	20, // 68: outbound.v1.DeliveryService.GetReplay:output_type -> outbound.v1.Replay
-	20, // 69: outbound.v1.DeliveryService.CancelReplay:output_type -> outbound.v1.Replay
-	57, // [57:70] is the sub-list for method output_type
-	44, // [44:57] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	40, // 39: outbound.v1.VerifyDeliveriesRequest.since:type_name -> google.protobuf.Timestamp
+	32, // 40: outbound.v1.VerifyDeliveriesResponse.result:type_name -> outbound.v1.DeliveryVerification
+	33, // 41: outbound.v1.DeliveryVerification.faults:type_name -> outbound.v1.DeliveryLogFault
+	40, // 42: outbound.v1.DeliveryVerification.head_time:type_name -> google.protobuf.Timestamp
+	0,  // 43: outbound.v1.Replay.Deliveries.state:type_name -> outbound.v1.DeliveryState.State
+	40, // 44: outbound.v1.Replay.Deliveries.start_time:type_name -> google.protobuf.Timestamp
+	40, // 45: outbound.v1.Replay.Deliveries.end_time:type_name -> google.protobuf.Timestamp
+	40, // 46: outbound.v1.Replay.Backfill.start_time:type_name -> google.protobuf.Timestamp
+	40, // 47: outbound.v1.Replay.Backfill.end_time:type_name -> google.protobuf.Timestamp
+	4,  // 48: outbound.v1.DeliveryService.ListDeliveries:input_type -> outbound.v1.ListDeliveriesRequest
+	8,  // 49: outbound.v1.DeliveryService.GetDelivery:input_type -> outbound.v1.GetDeliveryRequest
+	12, // 50: outbound.v1.DeliveryService.TailDeliveries:input_type -> outbound.v1.TailDeliveriesRequest
+	28, // 51: outbound.v1.DeliveryService.ProveDelivery:input_type -> outbound.v1.ProveDeliveryRequest
+	30, // 52: outbound.v1.DeliveryService.VerifyDeliveries:input_type -> outbound.v1.VerifyDeliveriesRequest
+	34, // 53: outbound.v1.DeliveryService.GetCheckpointKey:input_type -> outbound.v1.GetCheckpointKeyRequest
+	6,  // 54: outbound.v1.DeliveryService.RetryDeliveries:input_type -> outbound.v1.RetryDeliveriesRequest
+	14, // 55: outbound.v1.DeliveryService.SendNow:input_type -> outbound.v1.SendNowRequest
+	15, // 56: outbound.v1.DeliveryService.ProbeRecipient:input_type -> outbound.v1.ProbeRecipientRequest
+	17, // 57: outbound.v1.DeliveryService.ExtendDeliveries:input_type -> outbound.v1.ExtendDeliveriesRequest
+	18, // 58: outbound.v1.DeliveryService.CancelDeliveries:input_type -> outbound.v1.CancelDeliveriesRequest
+	21, // 59: outbound.v1.DeliveryService.PreviewReplay:input_type -> outbound.v1.PreviewReplayRequest
+	23, // 60: outbound.v1.DeliveryService.CreateReplay:input_type -> outbound.v1.CreateReplayRequest
+	24, // 61: outbound.v1.DeliveryService.ListReplays:input_type -> outbound.v1.ListReplaysRequest
+	26, // 62: outbound.v1.DeliveryService.GetReplay:input_type -> outbound.v1.GetReplayRequest
+	27, // 63: outbound.v1.DeliveryService.CancelReplay:input_type -> outbound.v1.CancelReplayRequest
+	5,  // 64: outbound.v1.DeliveryService.ListDeliveries:output_type -> outbound.v1.ListDeliveriesResponse
+	9,  // 65: outbound.v1.DeliveryService.GetDelivery:output_type -> outbound.v1.DeliveryDetail
+	13, // 66: outbound.v1.DeliveryService.TailDeliveries:output_type -> outbound.v1.TailDeliveriesResponse
+	29, // 67: outbound.v1.DeliveryService.ProveDelivery:output_type -> outbound.v1.DeliveryReceipt
+	31, // 68: outbound.v1.DeliveryService.VerifyDeliveries:output_type -> outbound.v1.VerifyDeliveriesResponse
+	35, // 69: outbound.v1.DeliveryService.GetCheckpointKey:output_type -> outbound.v1.CheckpointKey
+	7,  // 70: outbound.v1.DeliveryService.RetryDeliveries:output_type -> outbound.v1.RetryDeliveriesResponse
+	19, // 71: outbound.v1.DeliveryService.SendNow:output_type -> outbound.v1.ChangeDeliveriesResponse
+	16, // 72: outbound.v1.DeliveryService.ProbeRecipient:output_type -> outbound.v1.ProbeRecipientResponse
+	19, // 73: outbound.v1.DeliveryService.ExtendDeliveries:output_type -> outbound.v1.ChangeDeliveriesResponse
+	19, // 74: outbound.v1.DeliveryService.CancelDeliveries:output_type -> outbound.v1.ChangeDeliveriesResponse
+	22, // 75: outbound.v1.DeliveryService.PreviewReplay:output_type -> outbound.v1.PreviewReplayResponse
+	20, // 76: outbound.v1.DeliveryService.CreateReplay:output_type -> outbound.v1.Replay
+	25, // 77: outbound.v1.DeliveryService.ListReplays:output_type -> outbound.v1.ListReplaysResponse
+	20, // 78: outbound.v1.DeliveryService.GetReplay:output_type -> outbound.v1.Replay
+	20, // 79: outbound.v1.DeliveryService.CancelReplay:output_type -> outbound.v1.Replay
+	64, // [64:80] is the sub-list for method output_type
+	48, // [48:64] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_delivery_service_proto_init() }
@@ -2925,7 +3595,7 @@ func file_outbound_v1_delivery_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_delivery_service_proto_rawDesc), len(file_outbound_v1_delivery_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   30,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,9 @@ const (
 	DeliveryService_ListDeliveries_FullMethodName   = "/outbound.v1.DeliveryService/ListDeliveries"
 	DeliveryService_GetDelivery_FullMethodName      = "/outbound.v1.DeliveryService/GetDelivery"
 	DeliveryService_TailDeliveries_FullMethodName   = "/outbound.v1.DeliveryService/TailDeliveries"
+	DeliveryService_ProveDelivery_FullMethodName    = "/outbound.v1.DeliveryService/ProveDelivery"
+	DeliveryService_VerifyDeliveries_FullMethodName = "/outbound.v1.DeliveryService/VerifyDeliveries"
+	DeliveryService_GetCheckpointKey_FullMethodName = "/outbound.v1.DeliveryService/GetCheckpointKey"
 	DeliveryService_RetryDeliveries_FullMethodName  = "/outbound.v1.DeliveryService/RetryDeliveries"
 	DeliveryService_SendNow_FullMethodName          = "/outbound.v1.DeliveryService/SendNow"
 	DeliveryService_ProbeRecipient_FullMethodName   = "/outbound.v1.DeliveryService/ProbeRecipient"
@@ -46,6 +49,14 @@ type DeliveryServiceClient interface {
 	GetDelivery(ctx context.Context, in *GetDeliveryRequest, opts ...grpc.CallOption) (*DeliveryDetail, error)
 	// Streams deliveries as they are recorded from now on, in batches, at most four a second. Over REST: one JSON object a line.
 	TailDeliveries(ctx context.Context, in *TailDeliveriesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TailDeliveriesResponse], error)
+	// Proves what the delivery log holds of one delivery, for a third party that verifies it without this server: all its records, with a
+	// proof that a signed checkpoint covers each. Fails with FAILED_PRECONDITION while no checkpoint covers them.
+	ProveDelivery(ctx context.Context, in *ProveDeliveryRequest, opts ...grpc.CallOption) (*DeliveryReceipt, error)
+	// Verifies the delivery log: that no record was removed, changed, inserted or moved since it was stored, by the chains of its records and
+	// the signed checkpoints. Streams how far it is, and the result at the end.
+	VerifyDeliveries(ctx context.Context, in *VerifyDeliveriesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[VerifyDeliveriesResponse], error)
+	// Gets the key that the checkpoints of the delivery log are verified with.
+	GetCheckpointKey(ctx context.Context, in *GetCheckpointKeyRequest, opts ...grpc.CallOption) (*CheckpointKey, error)
 	// Retries deliveries. They go through the normal delivery path.
 	RetryDeliveries(ctx context.Context, in *RetryDeliveriesRequest, opts ...grpc.CallOption) (*RetryDeliveriesResponse, error)
 	// Makes the next attempt of pending deliveries due now. Deliveries that are not RETRYING are listed in the response.
@@ -117,6 +128,45 @@ func (c *deliveryServiceClient) TailDeliveries(ctx context.Context, in *TailDeli
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type DeliveryService_TailDeliveriesClient = grpc.ServerStreamingClient[TailDeliveriesResponse]
+
+func (c *deliveryServiceClient) ProveDelivery(ctx context.Context, in *ProveDeliveryRequest, opts ...grpc.CallOption) (*DeliveryReceipt, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeliveryReceipt)
+	err := c.cc.Invoke(ctx, DeliveryService_ProveDelivery_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *deliveryServiceClient) VerifyDeliveries(ctx context.Context, in *VerifyDeliveriesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[VerifyDeliveriesResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &DeliveryService_ServiceDesc.Streams[1], DeliveryService_VerifyDeliveries_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[VerifyDeliveriesRequest, VerifyDeliveriesResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DeliveryService_VerifyDeliveriesClient = grpc.ServerStreamingClient[VerifyDeliveriesResponse]
+
+func (c *deliveryServiceClient) GetCheckpointKey(ctx context.Context, in *GetCheckpointKeyRequest, opts ...grpc.CallOption) (*CheckpointKey, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckpointKey)
+	err := c.cc.Invoke(ctx, DeliveryService_GetCheckpointKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
 
 func (c *deliveryServiceClient) RetryDeliveries(ctx context.Context, in *RetryDeliveriesRequest, opts ...grpc.CallOption) (*RetryDeliveriesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -230,6 +280,14 @@ type DeliveryServiceServer interface {
 	GetDelivery(context.Context, *GetDeliveryRequest) (*DeliveryDetail, error)
 	// Streams deliveries as they are recorded from now on, in batches, at most four a second. Over REST: one JSON object a line.
 	TailDeliveries(*TailDeliveriesRequest, grpc.ServerStreamingServer[TailDeliveriesResponse]) error
+	// Proves what the delivery log holds of one delivery, for a third party that verifies it without this server: all its records, with a
+	// proof that a signed checkpoint covers each. Fails with FAILED_PRECONDITION while no checkpoint covers them.
+	ProveDelivery(context.Context, *ProveDeliveryRequest) (*DeliveryReceipt, error)
+	// Verifies the delivery log: that no record was removed, changed, inserted or moved since it was stored, by the chains of its records and
+	// the signed checkpoints. Streams how far it is, and the result at the end.
+	VerifyDeliveries(*VerifyDeliveriesRequest, grpc.ServerStreamingServer[VerifyDeliveriesResponse]) error
+	// Gets the key that the checkpoints of the delivery log are verified with.
+	GetCheckpointKey(context.Context, *GetCheckpointKeyRequest) (*CheckpointKey, error)
 	// Retries deliveries. They go through the normal delivery path.
 	RetryDeliveries(context.Context, *RetryDeliveriesRequest) (*RetryDeliveriesResponse, error)
 	// Makes the next attempt of pending deliveries due now. Deliveries that are not RETRYING are listed in the response.
@@ -271,6 +329,15 @@ func (UnimplementedDeliveryServiceServer) GetDelivery(context.Context, *GetDeliv
 }
 func (UnimplementedDeliveryServiceServer) TailDeliveries(*TailDeliveriesRequest, grpc.ServerStreamingServer[TailDeliveriesResponse]) error {
 	return status.Error(codes.Unimplemented, "method TailDeliveries not implemented")
+}
+func (UnimplementedDeliveryServiceServer) ProveDelivery(context.Context, *ProveDeliveryRequest) (*DeliveryReceipt, error) {
+	return nil, status.Error(codes.Unimplemented, "method ProveDelivery not implemented")
+}
+func (UnimplementedDeliveryServiceServer) VerifyDeliveries(*VerifyDeliveriesRequest, grpc.ServerStreamingServer[VerifyDeliveriesResponse]) error {
+	return status.Error(codes.Unimplemented, "method VerifyDeliveries not implemented")
+}
+func (UnimplementedDeliveryServiceServer) GetCheckpointKey(context.Context, *GetCheckpointKeyRequest) (*CheckpointKey, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCheckpointKey not implemented")
 }
 func (UnimplementedDeliveryServiceServer) RetryDeliveries(context.Context, *RetryDeliveriesRequest) (*RetryDeliveriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RetryDeliveries not implemented")
@@ -369,6 +436,53 @@ func _DeliveryService_TailDeliveries_Handler(srv interface{}, stream grpc.Server
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type DeliveryService_TailDeliveriesServer = grpc.ServerStreamingServer[TailDeliveriesResponse]
+
+func _DeliveryService_ProveDelivery_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProveDeliveryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeliveryServiceServer).ProveDelivery(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeliveryService_ProveDelivery_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeliveryServiceServer).ProveDelivery(ctx, req.(*ProveDeliveryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DeliveryService_VerifyDeliveries_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(VerifyDeliveriesRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(DeliveryServiceServer).VerifyDeliveries(m, &grpc.GenericServerStream[VerifyDeliveriesRequest, VerifyDeliveriesResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DeliveryService_VerifyDeliveriesServer = grpc.ServerStreamingServer[VerifyDeliveriesResponse]
+
+func _DeliveryService_GetCheckpointKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCheckpointKeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeliveryServiceServer).GetCheckpointKey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeliveryService_GetCheckpointKey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeliveryServiceServer).GetCheckpointKey(ctx, req.(*GetCheckpointKeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
 
 func _DeliveryService_RetryDeliveries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RetryDeliveriesRequest)
@@ -566,6 +680,14 @@ var DeliveryService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _DeliveryService_GetDelivery_Handler,
 		},
 		{
+			MethodName: "ProveDelivery",
+			Handler:    _DeliveryService_ProveDelivery_Handler,
+		},
+		{
+			MethodName: "GetCheckpointKey",
+			Handler:    _DeliveryService_GetCheckpointKey_Handler,
+		},
+		{
 			MethodName: "RetryDeliveries",
 			Handler:    _DeliveryService_RetryDeliveries_Handler,
 		},
@@ -610,6 +732,11 @@ var DeliveryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "TailDeliveries",
 			Handler:       _DeliveryService_TailDeliveries_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "VerifyDeliveries",
+			Handler:       _DeliveryService_VerifyDeliveries_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -41,11 +41,16 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	checkpoints, err := o.Service.CheckpointKeys()
+	if err != nil {
+		return err
+	}
 	log, publisher := deliverylog.New(p.Bus), bus.NewPublisher(p.Bus)
 	p.Defer(log.Close)
 	p.Defer(publisher.Close)
 	s, err := history.New(o.Service, history.Deps{Bus: p.Bus, Log: log, Publisher: publisher, Config: config,
-		Broker: history.ExternalBroker, Version: process.Version(), Telemetry: p.Telemetry, Logger: p.Telemetry.Logger})
+		Broker: history.ExternalBroker, Version: process.Version(), Telemetry: p.Telemetry, Logger: p.Telemetry.Logger,
+		Checkpoints: checkpoints})
 	if err != nil {
 		return err
 	}

@@ -82,6 +82,9 @@ func examples() map[string]example {
 		"CancelDeliveries":  {target, changed},
 		"ExtendDeliveries":  {object{"by": "3600s", "deliveries": target["deliveries"]}, changed},
 		"TailDeliveries":    {nil, object{"result": object{"deliveries": []any{deliveryExample()}, "missed": "0"}}},
+		"ProveDelivery":     {nil, object{"receipt": `{"format": "outbound receipt v1", "recipient": "ticket-system", "event": "appliance-1~e-1", …}`}},
+		"VerifyDeliveries":  {nil, object{"result": object{"records": "3", "sequence": "3", "result": verificationExample()}}},
+		"GetCheckpointKey":  {nil, object{"key": verifierKey}},
 		"CreateReplay":      {object{"deliveries": object{"recipientId": recipientID, "state": "EXPIRED"}, "rate": 20}, nil},
 		"PreviewReplay":     {object{"toRecipientId": recipientID, "backfill": object{"startTime": eventTime}}, nil},
 		"CreateCustomField": {object{"displayName": "Region"}, object{"codeName": "region", "displayName": "Region", "etag": "n3xq"}},
@@ -95,6 +98,21 @@ func examples() map[string]example {
 		"UpdateEmailSettings": {object{"timeZone": "Europe/Amsterdam"}, nil},
 		"CreateToken":         {object{"displayName": "Nightly report", "role": "VIEWER"}, nil},
 		"RollBack":            {object{"resource": "recipients/" + recipientID, "revision": "7"}, nil},
+	}
+}
+
+// verifierKey is a key as golang.org/x/mod/sumdb/note writes them.
+const verifierKey = "outbound-history-c1a50c55adba+391a22c6+ARX+FusYoObD7dDa8oz/5EgXBJKGy7lyEs5g83ix0gqy"
+
+func verificationExample() object {
+	return object{
+		"faults": []any{object{
+			"kind": "REMOVED", "sequence": "2", "lastSequence": "2", "checkpoint": "0", "record": "RETRYING", "recipientId": recipientID,
+			"eventId": eventID, "text": "it is missing",
+		}},
+		"omittedFaults": "0", "records": "2", "chainedRecords": "2", "coveredRecords": "2", "firstSequence": "1", "lastSequence": "3",
+		"firstCoveredSequence": "1", "lastCoveredSequence": "3", "checkpoints": "1", "headNumber": "1",
+		"headHash": "223833f9fe169f36a85239be85daf312381850992353df4f8072fb049d2be459", "headTime": eventTime, "key": verifierKey, "notes": []any{},
 	}
 }
 

@@ -56,6 +56,9 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- if has $service (list "config" "http-sender" "email-sender") }}
 - {name: OUTBOUND_SEAL_KEY_FILE, value: /run/secrets/outbound/seal.key}
 {{- end }}
+{{- if and $root.Values.checkpoints (eq $service "history") }}
+- {name: OUTBOUND_CHECKPOINT_KEY, value: "file:/run/secrets/outbound/checkpoint.key"}
+{{- end }}
 {{- if has $service (list "config" "http-sender") }}
 - {name: OUTBOUND_OWN_SERVICES, value: {{ include "outbound.ownServices" $root | quote }}}
 {{- end }}

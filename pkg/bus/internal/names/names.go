@@ -15,6 +15,8 @@ const (
 	StreamHistory = "HISTORY"
 	StreamNotices = "NOTICES"
 	StreamAudit   = "AUDIT"
+	// StreamCheckpoints holds the tree over HISTORY and its signed checkpoints.
+	StreamCheckpoints = "CHECKPOINTS"
 	// StreamRestore is there while a restore has not finished. Its description says which.
 	StreamRestore = "OUTBOUND_RESTORE"
 
@@ -35,6 +37,8 @@ const (
 	SubjectIntake  = "outbound.history.intake"
 	SubjectNotices = "outbound.notices"
 	SubjectAudit   = "outbound.audit"
+	// SubjectCheckpoints is where segments of the tree over HISTORY are stored.
+	SubjectCheckpoints = "outbound.checkpoints"
 	// SubjectDoctor is where HTTP senders are asked to walk the way to a recipient. No stream keeps it.
 	SubjectDoctor = "outbound.doctor"
 	// SubjectPing is where all processes are asked who they are. No stream keeps it.
@@ -69,7 +73,7 @@ func IngestSubjectOf(appliance, eventType string) string {
 
 // LaterStream reports whether a stream is of a later release than the others: a store without it may be an older one's. Who knows what
 // the store held compares with that.
-func LaterStream(name string) bool { return name == StreamAudit }
+func LaterStream(name string) bool { return name == StreamAudit || name == StreamCheckpoints }
 
 // AuditSubject is where the entry of an action is stored.
 func AuditSubject(action string) string { return SubjectAudit + "." + Token(action) }

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 
+	"github.com/outbound-events/outbound/pkg/delivery/chain"
 	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/telemetry"
@@ -84,22 +85,6 @@ type Receipt struct {
 	Duplicate bool
 }
 
-// BatchWait is how long a committer waits for more messages: the longest, or background if nobody waits for the first one, looking at
-// each step.
-type BatchWait struct {
-	longest, background, step time.Duration
-	// growing has it wait only as long as more come.
-	growing bool
-}
-
-// Events is how the committer of EVENTS waits.
-func Events() BatchWait { return BatchWait{longest: eventWait, step: eventStep, growing: true} }
-
-// Records is how the committer of HISTORY waits.
-func Records() BatchWait {
-	return BatchWait{longest: recordWait, background: intakeWait, step: recordStep}
-}
-
 // Committer publishes to one stream: what waits is written as one atomic batch, one batch at a time, or singly when few
 // wait or the broker does not sync each write. A result that is unknown (broker away, no answer) leads to a repeat with the same
 // message id.
@@ -124,6 +109,8 @@ type Committer struct {
 	busy atomic.Int64
 	// pending is how many messages have no answer yet, gone how many were given up.
 	pending, gone atomic.Int64
+	// chain links the messages; nil: they are not linked.
+	chain *chain.Writer
 }
 
 // NewCommitter starts a committer of a stream, which repeats a message for so long; 0: as long as the process runs.
@@ -136,6 +123,9 @@ func NewCommitter(c *Conn, stream string, l BatchWait, repeat time.Duration) *Co
 		stopped: make(chan struct{}),
 	}
 	k.ctx, k.giveUp = context.WithCancel(c.ending.ctx)
+	if l.linked {
+		k.chain = chain.NewWriter()
+	}
 	c.ending.add(k)
 	go k.run()
 	return k
@@ -161,6 +151,7 @@ func (k *Committer) Put(p *Post) {
 	done := p.Done
 	p.Done = func(r Receipt, err error) {
 		k.pending.Add(-1)
+		p.ours = err == nil && !r.Duplicate
 		done(r, err)
 	}
 	select {
@@ -214,7 +205,10 @@ func (k *Committer) run() {
 	defer k.giveUp()
 	defer k.answers.close()
 	for p := range k.in {
-		k.resolve(k.gather(p))
+		group := k.gather(p)
+		k.link(group)
+		k.resolve(group)
+		k.linked(group)
 	}
 	if n := k.gone.Load(); n > 0 {
 		k.conn.Logger.Warn("messages discarded: the process is stopping and the broker does not respond", telemetry.KeyStream, k.stream,

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
+	"github.com/outbound-events/outbound/pkg/delivery/chain"
 	"github.com/outbound-events/outbound/pkg/event"
 )
 
@@ -25,6 +26,8 @@ type Post struct {
 	// message is repeated: the first publish may be stored, and the broker knows message ids for a while only.
 	Newest string
 	Done   func(Receipt, error)
+	// ours says that the message is stored, and was not before.
+	ours bool
 }
 
 // repeat readies a message whose first publish has no definite result.
@@ -90,4 +93,45 @@ func headerOf(key string) string {
 // Inject has a message carry the trace context of ctx.
 func Inject(ctx context.Context, m *nats.Msg) {
 	propagation.TraceContext{}.Inject(ctx, carrier(m.Header))
+}
+
+// BatchWait is how long a committer waits for more messages: the longest, or background if nobody waits for the first one, looking at
+// each step.
+type BatchWait struct {
+	longest, background, step time.Duration
+	// growing has it wait only as long as more come.
+	growing bool
+	// linked has the messages be records of a chain.
+	linked bool
+}
+
+// Events is how the committer of EVENTS waits.
+func Events() BatchWait { return BatchWait{longest: eventWait, step: eventStep, growing: true} }
+
+// Records is how the committer of HISTORY waits.
+func Records() BatchWait {
+	return BatchWait{longest: recordWait, background: intakeWait, step: recordStep, linked: true}
+}
+
+// link makes the messages of a group the next ones of their chain.
+func (k *Committer) link(group []*Post) {
+	if k.chain == nil {
+		return
+	}
+	k.chain.Begin()
+	for _, p := range group {
+		k.chain.Link(chain.Record{Subject: p.Msg.Subject, Header: p.Msg.Header, Data: p.Msg.Data})
+	}
+}
+
+// linked tells the chain which messages of a group are stored, once each has its result.
+func (k *Committer) linked(group []*Post) {
+	if k.chain == nil {
+		return
+	}
+	stored := make([]bool, len(group))
+	for i, p := range group {
+		stored[i] = p.ours
+	}
+	k.chain.End(stored)
 }

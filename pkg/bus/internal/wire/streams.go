@@ -74,13 +74,23 @@ const eventsMaxAge = 8 * 24 * time.Hour
 // dedupeWindow is how long EVENTS knows a message id by itself; HISTORY knows it for longer.
 const dedupeWindow = 10 * time.Minute
 
+// historyMaxAge is how long HISTORY keeps a record at most.
+const historyMaxAge = 7 * 24 * time.Hour
+
+// checkpointBytes is how much CHECKPOINTS may hold: more than the entries of all records that HISTORY may hold, of about 70 bytes each, and
+// a checkpoint of 2 KB for each minute of a week.
+func checkpointBytes(o StreamOptions) int64 {
+	const each, base = 128, 64 << 20
+	return base + each*min(max(o.HistoryMaxRecords, 0), 1<<40)
+}
+
 func streamConfigs(o StreamOptions) []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{{
 		Name:        names.StreamHistory,
 		Description: "The delivery log: intake decisions and attempts.",
 		Subjects:    []string{names.SubjectAttempt + ".>", names.SubjectIntake + ".>"},
 		Storage:     jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
-		MaxAge: 7 * 24 * time.Hour, MaxBytes: o.HistoryMaxBytes, MaxMsgs: o.HistoryMaxRecords, MaxMsgSize: 256 << 10,
+		MaxAge: historyMaxAge, MaxBytes: o.HistoryMaxBytes, MaxMsgs: o.HistoryMaxRecords, MaxMsgSize: 256 << 10,
 		Duplicates: 2 * time.Minute, MaxConsumers: 1_000, AllowAtomicPublish: true, AllowDirect: true, Replicas: o.Replicas,
 	}, {
 		Name:        names.StreamNotices,
@@ -96,6 +106,13 @@ func streamConfigs(o StreamOptions) []jetstream.StreamConfig {
 		Storage:     jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew,
 		MaxAge: o.AuditMaxAge, MaxBytes: o.AuditMaxBytes, MaxMsgSize: 256 << 10, Duplicates: 2 * time.Minute, AllowDirect: true,
 		DenyDelete: true, DenyPurge: true, Replicas: o.Replicas,
+	}, {
+		Name:        names.StreamCheckpoints,
+		Description: "The tree over the delivery log, and its signed checkpoints.",
+		Subjects:    []string{names.SubjectCheckpoints},
+		Storage:     jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
+		MaxAge: historyMaxAge + 24*time.Hour, MaxBytes: checkpointBytes(o), MaxMsgSize: 512 << 10, Duplicates: 2 * time.Minute,
+		AllowDirect: true, DenyDelete: true, DenyPurge: true, Replicas: o.Replicas,
 	}, {
 		Name:        names.StreamEvents,
 		Description: "Accepted events and replays. Full means refused.",
@@ -236,7 +253,7 @@ func room(err error, want jetstream.StreamConfig) error {
 		return fmt.Errorf("JetStream has no room for %d bytes: raise max_file_store of nats-server or the limits of the account, or lower "+
 			"streams.eventsMaxBytes, streams.historyMaxBytes and streams.auditMaxBytes: %w", want.MaxBytes, err)
 	case codeTooManyStreams, codeTooManyConsumers:
-		return fmt.Errorf("the account's limits are below what Outbound needs, 8 streams and a consumer for each recipient: raise them: %w", err)
+		return fmt.Errorf("the account's limits are below what Outbound needs, 9 streams and a consumer for each recipient: raise them: %w", err)
 	default:
 		return err
 	}

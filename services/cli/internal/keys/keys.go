@@ -126,17 +126,25 @@ func rotateCommand(env *command.Env) *cobra.Command {
 
 func newCommand() *cobra.Command {
 	var after string
+	var checkpoint bool
 	cmd := &cobra.Command{
 		Use: "new", Short: "Print a new sealing key, to be kept where sealKey names it", Args: command.Arguments(),
 		Long: "New prints a new sealing key (a Tink keyset in JSON, AES-256-GCM). It needs no server. With --after, the keyset holds the new\n" +
-			"key and those of an earlier keyset, so that both can be opened while outbound keys rotate runs.",
-		Example: "  outbound keys new > seal.key\n  outbound keys new --after file:seal.key",
+			"key and those of an earlier keyset, so that both can be opened while outbound keys rotate runs.\n\n" +
+			"With --checkpoint it prints a key that signs the checkpoints of the delivery log, to be kept where checkpointKey names it; with\n" +
+			"--after as well, the verifier keys of an earlier one follow, so that its checkpoints can still be verified.",
+		Example: "  outbound keys new > seal.key\n  outbound keys new --after file:seal.key\n" +
+			"  outbound keys new --checkpoint > checkpoint.key",
 	}
 	cmd.Flags().StringVar(&after, "after", "", "place of the earlier keyset: file:PATH, env:NAME or exec:PROGRAM ARGUMENTS")
+	cmd.Flags().BoolVar(&checkpoint, "checkpoint", false, "a key of checkpoints instead of a sealing key")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		place, err := secret.ParsePlace(after)
 		if err != nil {
 			return exit.Usagef("--after: %w", err)
+		}
+		if checkpoint {
+			return newCheckpointKey(cmd.OutOrStdout(), place)
 		}
 		content, err := secret.NewKeyset()
 		if place.Given() {

@@ -2,6 +2,7 @@ package detail
 
 import (
 	"context"
+	"slices"
 
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
@@ -16,19 +17,9 @@ import (
 // Delivery returns a delivery with all its records and the request of its last attempt. One that waits has no record: its request
 // is shown as it would be.
 func (s *Reader) Delivery(ctx context.Context, req *outboundv1.GetDeliveryRequest) (*outboundv1.DeliveryDetail, error) {
-	appliance, id, isKey := event.SplitKey(req.GetEventId())
-	var faults []rpc.Violation
-	if !lookup.ValidID(req.GetRecipientId(), "") {
-		faults = append(faults, lookup.InvalidID("recipientId"))
-	}
-	if !isKey || !lookup.ValidKey(appliance, id) {
-		faults = append(faults, lookup.InvalidKey("eventId"))
-	}
-	if !lookup.ValidID(req.GetReplayId(), "") {
-		faults = append(faults, lookup.InvalidID("replayId"))
-	}
-	if len(faults) > 0 {
-		return nil, rpc.InvalidArgument(faults...)
+	appliance, id, err := named(req)
+	if err != nil {
+		return nil, err
 	}
 	if err := lookup.AwaitConfig(ctx, s.Config); err != nil {
 		return nil, err
@@ -53,6 +44,61 @@ func (s *Reader) Delivery(ctx context.Context, req *outboundv1.GetDeliveryReques
 		out.CloudEventJson = protofield.Text(string(e.Raw))
 	}
 	return out, s.showRequest(ctx, out, e, lastSent(records))
+}
+
+// asked is a request that names a delivery.
+type asked interface {
+	GetRecipientId() string
+	GetEventId() string
+	GetReplayId() string
+}
+
+// named is the appliance and the event id of the delivery that a request names.
+func named(req asked) (appliance, id string, err error) {
+	appliance, id, isKey := event.SplitKey(req.GetEventId())
+	var faults []rpc.Violation
+	if !lookup.ValidID(req.GetRecipientId(), "") {
+		faults = append(faults, lookup.InvalidID("recipientId"))
+	}
+	if !isKey || !lookup.ValidKey(appliance, id) {
+		faults = append(faults, lookup.InvalidKey("eventId"))
+	}
+	if !lookup.ValidID(req.GetReplayId(), "") {
+		faults = append(faults, lookup.InvalidID("replayId"))
+	}
+	if len(faults) > 0 {
+		err = rpc.InvalidArgument(faults...)
+	}
+	return appliance, id, err
+}
+
+// Sequences names the records of a delivery where they stand in the log: that of the event's acceptance, and those of the delivery.
+func (s *Reader) Sequences(ctx context.Context, req *outboundv1.ProveDeliveryRequest) ([]uint64, error) {
+	appliance, id, err := named(req)
+	if err != nil {
+		return nil, err
+	}
+	records, err := s.records(ctx, req.GetRecipientId(), appliance, lookup.AttemptID(id, req.GetReplayId()))
+	if err != nil {
+		return nil, err
+	}
+	if len(records) == 0 {
+		return nil, rpc.NotFoundSaying("delivery", delivery.Key(req.GetRecipientId(), req.GetEventId(), req.GetReplayId()),
+			"the delivery log has no record of it")
+	}
+	var out []uint64
+	accepted, err := deliverylog.NewRecords(s.Bus).AcceptanceSequence(ctx, appliance, id)
+	if err != nil {
+		return nil, err
+	}
+	if accepted > 0 {
+		out = append(out, accepted)
+	}
+	for _, r := range records {
+		out = append(out, r.Sequence)
+	}
+	slices.Sort(out)
+	return out, nil
 }
 
 // records returns all records of one delivery, oldest first. The newest one has what the subjects of the others consist of.
