@@ -57,7 +57,7 @@ func (n *Numbers) follow(ctx context.Context) error {
 	tick := time.NewTicker(followTick)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		if err := n.catchUp(ctx, k.counter); err != nil {
+		if err := n.catchUp(ctx, k.counter, connects); err != nil {
 			return err
 		}
 		n.succeed()
@@ -76,13 +76,13 @@ func (n *Numbers) follow(ctx context.Context) error {
 
 // catchUp counts what was not offered. What somebody waits for was handed out, so that it is there: if a copy of the stream is asked that
 // does not have it yet, it is asked again.
-func (n *Numbers) catchUp(ctx context.Context, c *numbering.Counter) error {
+func (n *Numbers) catchUp(ctx context.Context, c *numbering.Counter, connects uint64) error {
 	for {
 		more, err := readFew(ctx, n.conn, c.Through()+1, c)
 		if err == nil && more {
 			_, err = readMany(ctx, n.conn, n.channel, c.Through()+1, none, c)
 		}
-		if err != nil || !c.Awaited() {
+		if err != nil || !c.Awaited() || n.conn.Connects() != connects {
 			return err
 		}
 		if !pause.For(ctx, lagWait) {

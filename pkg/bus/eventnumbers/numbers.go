@@ -98,29 +98,32 @@ func (n *Numbers) Run(ctx context.Context) {
 func (n *Numbers) Number(ctx context.Context, recipientID string, sequence uint64) (uint64, error) {
 	for {
 		c, news := n.now()
-		var counted <-chan struct{}
+		number, answer := uint64(0), numbering.Answer(0)
 		if c != nil {
-			number, answer := c.Number(recipientID, sequence)
-			switch answer {
-			case numbering.Known:
-				return number, nil
-			case numbering.Behind:
-				counted = c.Counted(sequence)
-				n.ask()
-			case numbering.Below:
-				n.read(sequence)
-			}
+			number, answer = c.Number(recipientID, sequence)
 		}
-		if n.givenUp() {
-			return 0, nil
+		if answer == numbering.Known || n.givenUp() {
+			return number, nil
+		}
+		var counted <-chan struct{}
+		switch answer {
+		case numbering.Behind:
+			counted = c.Counted(sequence)
+			n.ask()
+		case numbering.Below:
+			n.read(sequence)
+		default: // there is no counter now
 		}
 		select {
 		case <-counted:
+			continue
 		case <-news:
 		case <-ctx.Done():
-			if counted != nil {
-				c.Forget(sequence)
-			}
+		}
+		if counted != nil {
+			c.Forget(sequence, counted)
+		}
+		if ctx.Err() != nil {
 			return 0, fmt.Errorf("wait for the number of the delivery at sequence %d: %w", sequence, ctx.Err())
 		}
 	}

@@ -1,6 +1,7 @@
 package numbering
 
 import (
+	"slices"
 	"strings"
 	"sync"
 )
@@ -274,14 +275,14 @@ func (c *Counter) Counted(sequence uint64) <-chan struct{} {
 	return w
 }
 
-// Forget ends the wait for a sequence.
-func (c *Counter) Forget(sequence uint64) {
+// Forget ends a wait for a sequence.
+func (c *Counter) Forget(sequence uint64, counted <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if w := c.waiters[sequence]; len(w) > 1 {
-		return // somebody else waits for it too
+	left := slices.DeleteFunc(c.waiters[sequence], func(w chan struct{}) bool { return w == counted })
+	if c.waiters[sequence] = left; len(left) == 0 {
+		delete(c.waiters, sequence)
 	}
-	delete(c.waiters, sequence)
 }
 
 // Number is the number of the message at a sequence for a recipient.

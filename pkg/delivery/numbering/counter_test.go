@@ -297,8 +297,16 @@ func TestWaitForAMessage(t *testing.T) {
 	<-third
 	<-second
 	<-c.Counted(1)
-	c.Counted(9)
-	c.Forget(9)
+	one, other := c.Counted(9), c.Counted(9)
+	for _, w := range []<-chan struct{}{one, other} {
+		if !c.Awaited() {
+			t.Error("nobody waits")
+		}
+		c.Forget(9, w)
+	}
+	if c.Awaited() {
+		t.Error("somebody waits who has been forgotten")
+	}
 }
 
 func TestSelectionsInCommon(t *testing.T) {
