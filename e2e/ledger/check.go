@@ -23,6 +23,8 @@ const (
 	Sum = "sum"
 	// Intake is a valid event that was refused, an invalid one that was accepted, or one accepted twice as new.
 	Intake = "intake"
+	// Number is a delivery without a number, a number that is missing, or one that two events have.
+	Number = "number"
 	// Promise is a fault that caused more duplicates or took longer to recover from than is promised.
 	Promise = "promise"
 	// Stopped is a round that could not go on.
@@ -78,6 +80,7 @@ func checkRound(dir string) (RoundReport, error) {
 	} else {
 		c.find(Stopped, "", "the round did not get as far as the final states")
 	}
+	c.numbers()
 	c.promises()
 	c.handedOut()
 	return c.report, nil

@@ -120,6 +120,58 @@ func TestEachKindOfErrorIsFound(t *testing.T) {
 	}
 }
 
+func TestNumbersAreChecked(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		first, second  string
+		told, recorded string
+		found          bool
+	}{
+		{"one after the other", "1", "2", "", "", false},
+		{"a gap", "1", "3", "", "", true},
+		{"the same twice", "1", "1", "", "", true},
+		{"another one in the record", "1", "2", "", "3", true},
+		{"none in the request", "1", "2", "-", "", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := ledger.Tell(dir)
+			for i, number := range []string{c.first, c.second} {
+				id := []string{"e", "f"}[i]
+				s.Event(id, "accepted")
+				for _, r := range ledger.Selecting() {
+					told, recorded := []string{"1", "2"}[i], []string{"1", "2"}[i]
+					if r == "steady" {
+						told, recorded = number, number
+						if i == 1 && c.told != "" {
+							told = ""
+						}
+						if i == 1 && c.recorded != "" {
+							recorded = c.recorded
+						}
+					}
+					s.Numbered(r, id, told, recorded)
+				}
+			}
+			if s.Err() != nil {
+				t.Fatal(s.Err())
+			}
+			r, err := ledger.Check(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := false
+			for _, f := range r.Findings() {
+				t.Logf("%s: %s", f.Kind, f.What)
+				found = found || f.Kind == ledger.Number
+			}
+			if found != c.found {
+				t.Errorf("found: %v, want %v", found, c.found)
+			}
+		})
+	}
+}
+
 func TestDiscardedRecordsAreReadFromEitherFormatOfLogs(t *testing.T) {
 	log := `time=2026-01-01T00:00:00Z level=WARN msg="messages discarded: the broker does not respond" service=outbound stream=HISTORY messages=8
 {"level":"WARN","msg":"messages discarded: the broker does not respond","service":"http-sender","stream":"HISTORY","messages":30}

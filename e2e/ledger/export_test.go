@@ -73,6 +73,13 @@ func (s *Story) Attempted(recipient, id, state string, attempts int) {
 	s.add(finalFile, final{Recipient: recipient, Key: "ledger-3~" + id, State: state, Listed: 1, Attempts: attempts})
 }
 
+// Numbered has a receiver be told a number, which is recorded too.
+func (s *Story) Numbered(recipient, id, told, recorded string) {
+	s.add(receivedFile, received{Time: time.Unix(1, 0), Recipient: recipient, Key: "ledger-3~" + id, Body: "b", Content: hash(id),
+		Success: true, Number: told})
+	s.add(finalFile, final{Recipient: recipient, Key: "ledger-3~" + id, State: "DELIVERED", Listed: 1, Number: recorded})
+}
+
 // Restart is an orderly restart while everything is received. It takes a minute and more until a fresh event is delivered.
 func (s *Story) Restart(discarded int) {
 	s.add(faultsFile, struck{Step: 1, Faults: []string{"restart all-in-one"}, Began: time.Unix(0, 0), Mended: time.Unix(1, 0),

@@ -109,6 +109,7 @@ func (w *world) list(recipient string) (map[string]*final, error) {
 				State    string `json:"state"`
 				Reason   string `json:"reason"`
 				Attempts int    `json:"attempts"`
+				Sequence string `json:"sequence"`
 			} `json:"deliveries"`
 			NextPageToken string `json:"nextPageToken"`
 		}
@@ -119,7 +120,8 @@ func (w *world) list(recipient string) (map[string]*final, error) {
 		for _, d := range page.Deliveries {
 			f, ok := out[d.EventID]
 			if !ok {
-				f = &final{Recipient: recipient, Key: strings.Clone(d.EventID), State: d.State, Reason: d.Reason, Attempts: d.Attempts}
+				f = &final{Recipient: recipient, Key: strings.Clone(d.EventID), State: d.State, Reason: d.Reason, Attempts: d.Attempts,
+					Number: d.Sequence}
 				out[d.EventID] = f
 			}
 			f.Listed++

@@ -103,6 +103,8 @@ type received struct {
 	Address string `json:"address,omitempty"`
 	Key     string `json:"key"`
 	Try     int    `json:"try"`
+	// Number is the delivery's number, as the request says; empty: none.
+	Number string `json:"number,omitempty"`
 	// Body is a hash of the whole body, Content of what the publisher put into it.
 	Body    string `json:"body"`
 	Content string `json:"content"`
@@ -137,6 +139,8 @@ type final struct {
 	State     string `json:"state"`
 	Reason    string `json:"reason,omitempty"`
 	Attempts  int    `json:"attempts"`
+	// Number is the delivery's number, "0" or empty: none.
+	Number string `json:"number,omitempty"`
 	// Listed is how often it was listed.
 	Listed int `json:"listed,omitempty"`
 }

@@ -87,7 +87,7 @@ func (r *receivers) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	began := time.Now()
 	key := q.Header.Get("webhook-id")
 	got := received{Time: began, Recipient: p.name, Key: key, Try: r.try(p.name, key), Body: hash(string(body)),
-		Content: hash(noteOf(q.Header.Get("Content-Type"), body))}
+		Number: q.Header.Get("Outbound-Sequence"), Content: hash(noteOf(q.Header.Get("Content-Type"), body))}
 	a := p.answer(r.seed, p.name, key, got.Try)
 	got.Answer, got.Success = a.kind, a.kind == answerOK
 	if err := r.journal.add(got); err != nil {

@@ -121,7 +121,7 @@ func (r Report) verdict() string {
 		return "could not run"
 	}
 	var words []string
-	for _, k := range []string{Lost, Phantom, Changed, Sum, Intake, Promise, Stopped} {
+	for _, k := range []string{Lost, Phantom, Changed, Sum, Intake, Number, Promise, Stopped} {
 		words = append(words, fmt.Sprint(k, " ", counts[k]))
 	}
 	return strings.Join(words, ", ")

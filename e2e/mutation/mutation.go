@@ -70,6 +70,11 @@ func All() []Mutation {
 			Old:   "\tcase !pass:\n\t\treturn &Verdict{Kind: Drop, Reason: reasons.FilterFalse}\n",
 			New:   "\tcase !pass:\n\t\treturn nil\n",
 			Shape: harness.AllInOne, Faults: []string{"restart all-in-one"}, Kinds: []string{ledger.Phantom},
+		}, {
+			Name: "the number of the newest event", File: "pkg/delivery/numbering/counter.go",
+			Old:   "\treturn c.at(s, sequence), Known\n",
+			New:   "\treturn s.number, Known\n",
+			Shape: harness.Services, Faults: []string{"kill http-sender"}, Kinds: []string{ledger.Number},
 		},
 	}
 }

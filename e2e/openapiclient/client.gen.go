@@ -1102,6 +1102,9 @@ type Delivery struct {
 	// that is later. In lists and details never in the past: an attempt that is due has the current time.
 	NextAttemptTime *time.Time `json:"nextAttemptTime,omitempty"`
 
+	// Previous The number before it, as sent in `Outbound-Previous`; 0 if there is none.
+	Previous *string `json:"previous,omitempty"`
+
 	// Reason Reason of the state, as one word, e.g. `http_status`.
 	Reason *string `json:"reason,omitempty"`
 
@@ -1123,6 +1126,11 @@ type Delivery struct {
 
 	// ResponseExcerpt Body of the last response (first 16 KiB).
 	ResponseExcerpt *string `json:"responseExcerpt,omitempty"`
+
+	// Sequence Its number among the deliveries of its recipient, as sent in `Outbound-Sequence`: 1 for the first event that the recipient selects by
+	// type and appliance, one more for each that follows in the order of acceptance. A replay has the number of the event's first delivery.
+	// 0: it has none, or none yet.
+	Sequence *string `json:"sequence,omitempty"`
 
 	// SessionId The session.
 	SessionId *string `json:"sessionId,omitempty"`

@@ -24,6 +24,9 @@ type Delivery struct {
 	Actor string
 	// Accepted is when the event (for a replay: the replay) was stored.
 	Accepted time.Time
+	// Number is that of the event among those that the recipient selects by type and appliance, in the order of acceptance: a replay has
+	// that of the event's first delivery. 0: it has none. See package numbering.
+	Number uint64
 	// Attempt counts from 1.
 	Attempt int
 	// FirstAttempt is when attempt 1 began; zero in attempt 1.

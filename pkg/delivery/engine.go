@@ -34,6 +34,8 @@ type EngineOptions struct {
 	// Matches says whether an event passes a recipient's filter. An error says why the filter can't tell: the event is not sent.
 	// It is asked only of recipients that have a filter; unset, those get nothing.
 	Matches func(r *recipient.Recipient, e *event.Event) (bool, error)
+	// Numbers, if set, numbers deliveries. No delivery is sent before its number is known.
+	Numbers Numbers
 	// Freshness, if set, tells how recent Recipients is: no delivery ends for what its recipient selects until that is known as of the
 	// event's acceptance.
 	Freshness Freshness

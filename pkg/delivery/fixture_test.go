@@ -48,6 +48,8 @@ type fixture struct {
 	// wrap stands between the engine and the log, if set; between the engine and the queue, queue.
 	wrap  func(delivery.Log) delivery.Log
 	queue delivery.Queue
+	// numbers stand for the numbers of deliveries; nil: there are none.
+	numbers delivery.Numbers
 	// slots are the engine's, if not 64; turn stands for the rate limit, if set.
 	slots int
 	turn  func(context.Context, *recipient.Recipient) time.Duration
@@ -180,6 +182,7 @@ func (w *fixture) run() {
 	if w.queue != nil {
 		o.Queue = w.queue
 	}
+	o.Numbers = w.numbers
 	if w.slots != 0 {
 		o.Slots = w.slots
 	}

@@ -19,6 +19,7 @@ func (e *Engine) pipeline() []step {
 		e.decode, // a message that no version could have accepted ends here
 		e.find,   // the recipient as it is now
 		e.resume, // what the log knows of the delivery
+		number,   // its number among the recipient's
 		e.match,  // what the recipient selects
 		e.filter, // and its filter
 		maintain, // its maintenance windows

@@ -83,6 +83,15 @@ type Log interface {
 	AppendAfter(rec Record, sequence uint64, done func(error))
 }
 
+// Numbers tells the numbers of deliveries. See package numbering.
+type Numbers interface {
+	// Offer tells of a message that was handed out, in the order of the queue. It returns at once.
+	Offer(m Message)
+	// Number is the number of the message at a sequence of EVENTS for a recipient; 0: it has none. It waits until that is known, or until
+	// ctx ends, which is an error.
+	Number(ctx context.Context, recipientID string, sequence uint64) (uint64, error)
+}
+
 // Directory knows the recipients as they are now.
 type Directory interface {
 	Recipient(id string) (*recipient.Recipient, bool)

@@ -25,6 +25,8 @@ type Record struct {
 	Actor string `json:"actor,omitempty"`
 	// Sequence of the event's message in EVENTS.
 	Sequence uint64 `json:"sequence"`
+	// Number of the delivery among those of its recipient; 0: it has none.
+	Number uint64 `json:"number,omitempty"`
 
 	State  State          `json:"state"`
 	Reason reasons.Reason `json:"reason"`
@@ -77,6 +79,7 @@ func (r *Record) JSON() ([]byte, error) {
 	w.FlagIf("test", r.Test)
 	w.TextIf("actor", r.Actor)
 	w.Uint("sequence", r.Sequence)
+	w.UintIf("number", r.Number)
 	w.Text("state", string(r.State))
 	w.Text("reason", string(r.Reason))
 	w.TextIf("detail", r.Detail)

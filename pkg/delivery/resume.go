@@ -32,12 +32,47 @@ func (e *Engine) resume(w *recipientWorker, t *task) *leaving {
 	d := t.d
 	if v := d.adopt(rec); v != nil {
 		d.Actor = rec.Actor
+		if end := number(w, t); end != nil {
+			return end
+		}
 		return leave(v)
 	}
 	if rec.NextAttempt != nil && emptied(d.Recipient, t.Sequence) == nil {
 		if rest := rec.NextAttempt.Sub(e.o.Now()); rest > 0 {
 			return leave(&Verdict{Kind: Postpone, Reason: reasons.NotDue, After: w.asked.rest(&t.Message, rest, time.Now())})
 		}
+	}
+	return nil
+}
+
+const (
+	// numberWait is how long a message waits for its number in the worker's hands, numberAgain its delay then. Numbers are counted as fast
+	// as messages are handed out, so that one waits longer only behind a backlog at the start of a sender.
+	numberWait  = 2 * time.Second
+	numberAgain = time.Second
+)
+
+// number gives a delivery its number, unless its record has it. A replay has that of the event's first delivery, as it is recorded; a test
+// has none. What leaves without an attempt, as skipped, has a number too.
+func number(w *recipientWorker, t *task) *leaving {
+	e := w.e
+	if e.o.Numbers == nil || t.Test || t.d.Number > 0 {
+		return nil
+	}
+	var err error
+	if t.ReplayID == "" {
+		ctx, cancel := context.WithTimeout(w.send, numberWait)
+		defer cancel()
+		t.d.Number, err = e.o.Numbers.Number(ctx, w.id, t.Sequence)
+	} else {
+		ctx, cancel := context.WithTimeout(w.send, startWait)
+		defer cancel()
+		var first Record
+		first, _, err = e.o.Log.Latest(ctx, w.id, t.Event, "")
+		t.d.Number = first.Number
+	}
+	if err != nil {
+		return leave(&Verdict{Kind: Postpone, Reason: reasons.NoNumber, Detail: err.Error(), After: numberAgain})
 	}
 	return nil
 }

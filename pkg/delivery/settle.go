@@ -168,7 +168,7 @@ func newRecord(ch recipient.Channel, t *task, r result) Record {
 	rec := Record{
 		Recipient: d.Recipient.ID, Channel: string(ch), EventID: d.Event.ID, Appliance: d.Event.Appliance, Type: d.Event.Type,
 		Session: d.Event.Session, ExternalKey: d.Event.ExternalKey, ReplayID: d.ReplayID, Test: d.Test, Actor: d.Actor, Sequence: t.Sequence,
-		State: stateOf(v), Reason: v.Reason, Detail: v.Detail, Attempt: d.Attempt, Revision: d.Recipient.Revision,
+		Number: d.Number, State: stateOf(v), Reason: v.Reason, Detail: v.Detail, Attempt: d.Attempt, Revision: d.Recipient.Revision,
 		Accepted: d.Accepted, Expire: d.Expire(), Progress: o.Progress,
 	}
 	first := d.FirstAttempt

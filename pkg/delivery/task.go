@@ -50,6 +50,7 @@ func (m *Message) delivery(r *recipient.Recipient) *Delivery {
 func (t *task) resumed(rec Record) {
 	d := t.d
 	t.made, t.sendNow = rec.Attempt, rec.Reason == reasons.SendNow
+	d.Number = rec.Number
 	d.Attempt, d.Progress = rec.Attempt+1, rec.Progress
 	if rec.LastAttempt != nil {
 		t.attempted = *rec.LastAttempt

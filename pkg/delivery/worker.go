@@ -160,6 +160,9 @@ func (w *recipientWorker) pull(p Puller, workers *sync.WaitGroup) error {
 		if came > asked {
 			w.inHand.Force()
 		}
+		if w.e.o.Numbers != nil {
+			w.e.o.Numbers.Offer(m)
+		}
 		if w.begin(m.Sequence) {
 			w.dispatch(newTask(m, undecided), workers)
 		} else {

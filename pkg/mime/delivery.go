@@ -1,6 +1,7 @@
 package mime
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,10 +29,23 @@ func OfDelivery(d *delivery.Delivery, s *settings.Settings, to string, at time.T
 	if e.Session != "" {
 		m.Thread = Identity("session", e.Appliance, e.Session)
 	}
+	m.Headers = append(m.Headers, numbers(d)...)
 	if d.Test {
 		m.Text.Subject = render.OneLine(testMark+m.Text.Subject, render.MaxSubject)
 	}
 	return m
+}
+
+// numbers tell which delivery of its recipient it is. They stand beside the ones of HTTP, as the mail's other headers do.
+func numbers(d *delivery.Delivery) (out []render.Header) {
+	if d.Number > 0 {
+		out = append(out, render.Header{Name: "X-Outbound-Sequence", Value: strconv.FormatUint(d.Number, 10)},
+			render.Header{Name: "X-Outbound-Previous", Value: strconv.FormatUint(d.Number-1, 10)})
+	}
+	if d.ReplayID != "" && !d.Test {
+		out = append(out, render.Header{Name: "X-Outbound-Replay", Value: d.ReplayID})
+	}
+	return out
 }
 
 // Options say how mails to a recipient about an event are worded.

@@ -30,6 +30,8 @@ func checkReserved(name string) error {
 	case "host", "content-type", "content-length", "content-encoding", "transfer-encoding", "connection", "keep-alive", "te",
 		"trailer", "upgrade", "expect", "user-agent", "accept-encoding", "traceparent", "tracestate", "date":
 		return fmt.Errorf("%s is set by Outbound or by HTTP itself: choose another header", name)
+	case "outbound-sequence", "outbound-previous", "outbound-replay":
+		return fmt.Errorf("%s numbers deliveries: choose another header", name)
 	case "outbound-test":
 		return fmt.Errorf("%s marks test events: choose another header", name)
 	case "idempotency-key", "x-idempotency-key":

@@ -24,6 +24,9 @@ const (
 	headerSignature     = "Webhook-Signature"
 	headerTraceParent   = "Traceparent"
 	headerTest          = "Outbound-Test"
+	headerSequence      = "Outbound-Sequence"
+	headerPrevious      = "Outbound-Previous"
+	headerReplay        = "Outbound-Replay"
 	headerAuthorization = "Authorization"
 	// headerAttribute begins the headers that carry a CloudEvent's attributes in binary mode.
 	headerAttribute = "Ce-"
@@ -37,7 +40,7 @@ const (
 )
 
 // ownHeaders is how many headers of ours a request has at most beside the fixed ones.
-const ownHeaders = 5
+const ownHeaders = 8
 
 // ErrAuth is a fault of a recipient's auth; everything else that keeps requests from being written is not.
 var ErrAuth = errors.New("the authentication can't be used")
@@ -97,7 +100,8 @@ func refused(name string) bool {
 	switch textproto.CanonicalMIMEHeaderKey(name) {
 	case "Host", "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Upgrade",
 		"Expect", "Idempotency-Key", "X-Idempotency-Key",
-		headerContentType, headerUserAgent, headerID, headerTimestamp, headerSignature, headerTraceParent, headerTest:
+		headerContentType, headerUserAgent, headerID, headerTimestamp, headerSignature, headerTraceParent, headerTest, headerSequence,
+		headerPrevious, headerReplay:
 		return true
 	default:
 		return false
@@ -211,6 +215,12 @@ func (w *HTTPWriter) header(d *delivery.Delivery, s Sending, body []byte) textpr
 	}
 	if d.Test {
 		set(headerTest, "1")
+	} else if d.ReplayID != "" {
+		set(headerReplay, d.ReplayID)
+	}
+	if d.Number > 0 {
+		set(headerSequence, strconv.FormatUint(d.Number, 10))
+		set(headerPrevious, strconv.FormatUint(d.Number-1, 10))
 	}
 	return h
 }

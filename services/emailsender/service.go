@@ -17,6 +17,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/eventnumbers"
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
@@ -204,12 +205,14 @@ func (s *Service) Run(ctx context.Context) error {
 	defer newNotifier(s).start(ctx)()
 	defer s.watchRelay(ctx)()
 	defer s.answerTests(ctx)()
+	numbers, counted := eventnumbers.Start(ctx, s.deps.Bus, recipient.Email, s.deps.Config)
+	defer counted()
 	// A connection serves one attempt, so there are as many slots as there may be connections. Where the settings allow fewer, an
 	// attempt waits for one before it begins.
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
 		Channel: recipient.Email, Sender: s.send, Recipients: s.deps.Config, Queue: queue.New(s.deps.Bus), Log: history,
 		Observer: observer, Since: s.deps.Bus.Since, Now: s.deps.Bus.Now, Slots: s.o.Connections, Window: s.o.Window,
-		Grace: s.o.Grace, Silent: s.deps.Bus.Silent(), Drain: s.drain, Matches: s.filters.Matches, Freshness: s.deps.Config,
+		Grace: s.o.Grace, Silent: s.deps.Bus.Silent(), Drain: s.drain, Matches: s.filters.Matches, Freshness: s.deps.Config, Numbers: numbers,
 		Storable: s.deps.Bus.Storable, TouchEvery: s.touchEvery, Logger: s.deps.Logger,
 	})
 	if err != nil {

@@ -118,11 +118,38 @@ func TestEachLivingSecretSigns(t *testing.T) {
 func TestAttemptsDifferInNothingButTimeAndSignature(t *testing.T) {
 	s, first := newSender(t), deliveryTo("", everything)
 	second := deliveryTo("", everything)
-	second.Attempt, second.ReplayID = 7, "r1"
+	second.Attempt, second.Number, first.Number = 7, 42, 42
 	second.Recipient.Revision++
 	a, b := deliver(t.Context(), t, s, first), deliver(t.Context(), t, s, second)
 	if !bytes.Equal(a.text(), b.text()) {
 		t.Errorf("first\n%s\nlater\n%s", a.text(), b.text())
+	}
+	// A replay says that it is one, and nothing else.
+	second.ReplayID = "r1"
+	second.Recipient.Revision++
+	again := deliver(t.Context(), t, s, second)
+	if got := again.header.Get("Outbound-Replay"); got != "r1" {
+		t.Errorf("the replay is marked %q", got)
+	}
+	again.header.Del("Outbound-Replay")
+	if !bytes.Equal(a.text(), again.text()) {
+		t.Errorf("first\n%s\nreplay\n%s", a.text(), again.text())
+	}
+}
+
+func TestDeliveriesSayTheirNumber(t *testing.T) {
+	for _, c := range []struct {
+		number             uint64
+		sequence, previous string
+	}{{0, "", ""}, {1, "1", "0"}, {42, "42", "41"}} {
+		for _, format := range []recipient.Format{recipient.Form, recipient.JSON, recipient.JSONBinary} {
+			d := deliveryTo("", func(r *recipient.Recipient) { r.HTTP.Format = format })
+			d.Number = c.number
+			h := deliver(t.Context(), t, newSender(t), d).header
+			if s, p := h.Get("Outbound-Sequence"), h.Get("Outbound-Previous"); s != c.sequence || p != c.previous || h.Get("Outbound-Replay") != "" {
+				t.Errorf("number %d in format %v is sent as %q after %q", c.number, format, s, p)
+			}
+		}
 	}
 }
 

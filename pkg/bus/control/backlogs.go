@@ -65,8 +65,7 @@ func (b *Backlogs) All(ctx context.Context) (BacklogsByConsumer, error) {
 	known := b.known
 	b.mu.Unlock()
 	out, still, unknown := BacklogsByConsumer{}, map[head]time.Time{}, moved{}
-	l := s.ListConsumers(ctx)
-	for i := range l.Info() {
+	err = queuesOf(ctx, s, func(i *jetstream.ConsumerInfo) {
 		x := backlogOf(i)
 		if x.Waiting+x.Unsettled > 0 {
 			h := headOf(i, s.CachedInfo().State.FirstSeq)
@@ -77,9 +76,9 @@ func (b *Backlogs) All(ctx context.Context) (BacklogsByConsumer, error) {
 			}
 		}
 		out[i.Name] = x
-	}
-	if l.Err() != nil {
-		return nil, fmt.Errorf("list consumers of %s: %w", names.StreamEvents, l.Err())
+	})
+	if err != nil {
+		return nil, err
 	}
 	found, err := b.look(ctx, s, unknown)
 	if err != nil {

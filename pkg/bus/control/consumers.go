@@ -140,17 +140,9 @@ func (l Consumers) Fits(r *recipient.Recipient, paused bool) bool {
 
 // Consumers lists the consumers of EVENTS. In a cluster those that no server answers for are left out.
 func (c Client) Consumers(ctx context.Context) (Consumers, error) {
-	s, err := c.conn.JS.Stream(ctx, names.StreamEvents)
-	if err != nil {
-		return Consumers{}, fmt.Errorf("look up stream %s: %w", names.StreamEvents, err)
-	}
 	out := Consumers{byName: map[string]*jetstream.ConsumerInfo{}}
-	l := s.ListConsumers(ctx)
-	for i := range l.Info() {
-		out.byName[i.Name] = i
-	}
-	if l.Err() != nil {
-		return Consumers{}, fmt.Errorf("list consumers of %s: %w", names.StreamEvents, l.Err())
+	if err := c.eachConsumer(ctx, func(i *jetstream.ConsumerInfo) { out.byName[i.Name] = i }); err != nil {
+		return Consumers{}, err
 	}
 	return out, nil
 }

@@ -54,9 +54,16 @@ func (c Client) eachConsumer(ctx context.Context, visit func(*jetstream.Consumer
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w", names.StreamEvents, err)
 	}
+	return queuesOf(ctx, s, visit)
+}
+
+// queuesOf visits the consumers of EVENTS that are queues of recipients: durable ones. Senders have others, to count what there is.
+func queuesOf(ctx context.Context, s jetstream.Stream, visit func(*jetstream.ConsumerInfo)) error {
 	l := s.ListConsumers(ctx)
 	for i := range l.Info() {
-		visit(i)
+		if i.Config.Durable != "" {
+			visit(i)
+		}
 	}
 	if l.Err() != nil {
 		return fmt.Errorf("list consumers of %s: %w", names.StreamEvents, l.Err())

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
+	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
 // purgeAbove is how full EVENTS is, as a part of its bound, before what is finished is purged: until then finished events
@@ -52,18 +53,24 @@ func (c Client) PurgeRecorded(ctx context.Context, through uint64, recorded map[
 // purgeThrough removes what every consumer has finished of what stands at a sequence or before it.
 func (c Client) purgeThrough(ctx context.Context, s jetstream.Stream, through uint64, ended map[string]uint64) (uint64, error) {
 	done, first := through, s.CachedInfo().State.FirstSeq
-	l := s.ListConsumers(ctx)
-	for i := range l.Info() {
+	channels := map[recipient.Channel]bool{}
+	err := queuesOf(ctx, s, func(i *jetstream.ConsumerInfo) {
 		done = min(done, max(finished(i, through), ended[i.Name]))
-	}
-	if l.Err() != nil {
-		return 0, fmt.Errorf("list consumers of %s: %w", names.StreamEvents, l.Err())
+		channels[channelOf(i.Name)] = true
+	})
+	if err != nil {
+		return 0, err
 	}
 	recorded, ok, err := c.lowestIntake(ctx)
 	if err != nil {
 		return 0, err
 	}
 	if ok {
+		done = min(done, recorded)
+	}
+	if recorded, ok, err = NewNumberStore(c.conn).lowest(ctx, channels); err != nil {
+		return 0, err
+	} else if ok {
 		done = min(done, recorded)
 	}
 	if done < first {
@@ -92,12 +99,9 @@ func (c Client) AckFloors(ctx context.Context) (map[string]uint64, error) {
 	}
 	last := s.CachedInfo().State.LastSeq
 	out := map[string]uint64{}
-	l := s.ListConsumers(ctx)
-	for i := range l.Info() {
-		out[i.Name] = finished(i, last)
-	}
-	if l.Err() != nil {
-		return nil, fmt.Errorf("list consumers of %s: %w", names.StreamEvents, l.Err())
+	err = queuesOf(ctx, s, func(i *jetstream.ConsumerInfo) { out[i.Name] = finished(i, last) })
+	if err != nil {
+		return nil, err
 	}
 	return out, nil
 }

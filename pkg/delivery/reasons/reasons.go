@@ -64,6 +64,8 @@ const (
 	NoRecord    Reason = "not_recorded"
 	// ConfigBehind is that it is not known yet whether the recipient was changed before the event was accepted.
 	ConfigBehind Reason = "configuration_behind"
+	// NoNumber is that the delivery's number among those of its recipient is not known yet.
+	NoNumber Reason = "not_numbered"
 	// Overdue is that this sender had the message for longer than the broker waits, so that another may have it.
 	Overdue Reason = "overdue"
 )

@@ -251,6 +251,12 @@ type Delivery struct {
 	RecipientRevision uint64 `protobuf:"varint,24,opt,name=recipient_revision,json=recipientRevision,proto3" json:"recipient_revision,omitempty"`
 	// Who requested it, for a replay, a test or an operator's change.
 	Actor string `protobuf:"bytes,25,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Its number among the deliveries of its recipient, as sent in `Outbound-Sequence`: 1 for the first event that the recipient selects by
+	// type and appliance, one more for each that follows in the order of acceptance. A replay has the number of the event's first delivery.
+	// 0: it has none, or none yet.
+	Sequence uint64 `protobuf:"varint,26,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// The number before it, as sent in `Outbound-Previous`; 0 if there is none.
+	Previous uint64 `protobuf:"varint,27,opt,name=previous,proto3" json:"previous,omitempty"`
 	// Why a delivery that is not final waits, as one word: `breaker_open`, `paused` (disabled with HOLD), `maintenance` (a maintenance
 	// window is open), `retry_interval`, `due` (an attempt is due or under way) or `queue` (waits for its first attempt). Set in lists
 	// and details.
@@ -464,6 +470,20 @@ func (x *Delivery) GetActor() string {
 		return x.Actor
 	}
 	return ""
+}
+
+func (x *Delivery) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *Delivery) GetPrevious() uint64 {
+	if x != nil {
+		return x.Previous
+	}
+	return 0
 }
 
 func (x *Delivery) GetWaitReason() string {
@@ -3144,7 +3164,7 @@ const file_outbound_v1_delivery_service_proto_rawDesc = "" +
 	"\aEXPIRED\x10\x04\x12\f\n" +
 	"\bREJECTED\x10\x05\x12\v\n" +
 	"\aSKIPPED\x10\x06\x12\r\n" +
-	"\tCANCELLED\x10\a\"\xc3\b\n" +
+	"\tCANCELLED\x10\a\"\xfb\b\n" +
 	"\bDelivery\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1d\n" +
 	"\n" +
@@ -3176,7 +3196,9 @@ const file_outbound_v1_delivery_service_proto_rawDesc = "" +
 	"\freason_class\x18\x16 \x01(\tR\vreasonClass\x124\n" +
 	"\x16recipient_display_name\x18\x17 \x01(\tR\x14recipientDisplayName\x12-\n" +
 	"\x12recipient_revision\x18\x18 \x01(\x04R\x11recipientRevision\x12\x14\n" +
-	"\x05actor\x18\x19 \x01(\tR\x05actor\x12\x1f\n" +
+	"\x05actor\x18\x19 \x01(\tR\x05actor\x12\x1a\n" +
+	"\bsequence\x18\x1a \x01(\x04R\bsequence\x12\x1a\n" +
+	"\bprevious\x18\x1b \x01(\x04R\bprevious\x12\x1f\n" +
 	"\vwait_reason\x18Z \x01(\tR\n" +
 	"waitReason\x12\x1f\n" +
 	"\vwait_detail\x18[ \x01(\tR\n" +

@@ -51,6 +51,10 @@ const (
 	// SubjectRestore is the subject of StreamRestore, which nobody publishes to.
 	SubjectRestore = "outbound.restore"
 
+	// SubjectSelection is where changes of what recipients select stand in EVENTS. It is among the subjects of replays, but no recipient's:
+	// EVENTS has had them from the first release on, and who does not know of it passes over it.
+	SubjectSelection = SubjectReplay + ".~"
+
 	// IngestSubject is what the ingest service listens on: `outbound.ingest.<appliance>.<event type>`.
 	IngestSubject = subjectIngest + ".*.*"
 	// IngestDottedSubject is what it listens on for types of several tokens: `outbound.ingest.<appliance>.com.example.ended`.
@@ -101,10 +105,33 @@ func EventSubject(appliance, eventType string) string {
 // ConsumerName is the durable consumer of a recipient.
 func ConsumerName(ch recipient.Channel, id string) string { return string(ch) + "-" + id }
 
+// CountingName is a consumer by which a sender of a channel counts what EVENTS holds, while that is much. It is not durable.
+func CountingName(ch recipient.Channel, unique string) string {
+	return "count_" + string(ch) + "_" + unique
+}
+
+// FilterAppliances are the appliances that a recipient's consumer is given events of; nil: all.
+func FilterAppliances(r *recipient.Recipient) []string {
+	if len(r.Appliances)*len(r.EventTypes) > maxFilters {
+		return nil
+	}
+	return r.Appliances
+}
+
+// Published are the appliance and the type of a subject that events are stored at; empty: it is another one.
+func Published(subject string) (appliance, eventType string) {
+	rest, ok := strings.CutPrefix(subject, SubjectEvents+".")
+	if !ok {
+		return "", ""
+	}
+	appliance, eventType, _ = strings.Cut(rest, ".")
+	return appliance, eventType
+}
+
 // FilterSubjects is what a recipient's consumer gets: its types of its appliances, and its replays.
 func FilterSubjects(r *recipient.Recipient) []string {
-	appliances := r.Appliances
-	if len(appliances) == 0 || len(appliances)*len(r.EventTypes) > maxFilters {
+	appliances := FilterAppliances(r)
+	if len(appliances) == 0 {
 		appliances = []string{"*"}
 	}
 	out := make([]string, 0, len(appliances)*len(r.EventTypes)+1)

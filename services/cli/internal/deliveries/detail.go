@@ -110,7 +110,7 @@ func deliveryFacts(d *outboundv1.Delivery) *output.Table {
 		{"state", d.GetState().String()}, {"reason", reason(d)}, {"class", d.GetReasonClass()}, {"attempts", fmt.Sprint(d.GetAttempts())},
 		{"accepted", output.Clock(d.GetAcceptTime())}, {"next attempt", output.Clock(d.GetNextAttemptTime())}, {"waits", d.GetWaitDetail()},
 		{"expires", output.Clock(d.GetExpireTime())},
-		{"revision", fmt.Sprint(d.GetRecipientRevision())}, {"requested by", d.GetActor()},
+		{"sequence", fmt.Sprint(d.GetSequence())}, {"revision", fmt.Sprint(d.GetRecipientRevision())}, {"requested by", d.GetActor()},
 	} {
 		if row[1] != "" && row[1] != "-" && row[1] != "0" {
 			t.Add(row[0], row[1])

@@ -8,6 +8,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/eventnumbers"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -25,13 +26,16 @@ type Consumers struct {
 	locks  *locks
 	// purges are the purges of queues, in progress or done.
 	purges *purges
+	// changes are what EVENTS says of what recipients select, by which deliveries are numbered.
+	changes *eventnumbers.Changes
 	// soon is set when a reconcile pass is wanted now.
 	soon loop.Signal
 }
 
 // NewConsumers returns the consumers of recipients, which are only changed while hold allows it.
 func NewConsumers(conn *bus.Conn, stored *store.Recipients, log *slog.Logger, hold store.Hold) *Consumers {
-	return &Consumers{bus: conn, stored: stored, log: log, hold: hold, locks: newLocks(), purges: newPurges(), soon: loop.NewSignal()}
+	return &Consumers{bus: conn, stored: stored, log: log, hold: hold, locks: newLocks(), purges: newPurges(),
+		changes: eventnumbers.NewChanges(conn), soon: loop.NewSignal()}
 }
 
 // ReconcileSoon asks for a reconcile pass now.
@@ -68,7 +72,12 @@ func (s *Consumers) apply(ctx context.Context, id string) (changed []string, err
 			if err := s.hold.Check(ctx); err != nil {
 				return nil, err
 			}
-			return control.New(s.bus).ApplyConsumer(ctx, decoded, s.pauses(decoded))
+			s.narrow(ctx, decoded)
+			changed, err := control.New(s.bus).ApplyConsumer(ctx, decoded, s.pauses(decoded))
+			if err == nil {
+				s.selects(ctx, decoded, eventnumbers.Selection(decoded))
+			}
+			return changed, err
 		})
 		changed = append(changed, more...)
 		if err != nil {
@@ -94,7 +103,7 @@ func (s *Consumers) pauses(r *recipient.Recipient) bool { return r.Holds() && !s
 // repair makes a recipient's consumer what the recipient says, if the listing shows that it is not.
 func (s *Consumers) repair(ctx context.Context, r store.Recipient, listed control.Consumers) error {
 	decoded, err := configclient.DecodeRecipient(r.StoredRecipient, nil)
-	if err != nil || listed.Fits(decoded, s.pauses(decoded)) {
+	if err != nil || listed.Fits(decoded, s.pauses(decoded)) && s.numbered(decoded) {
 		return err
 	}
 	changed, err := s.apply(ctx, r.ID())

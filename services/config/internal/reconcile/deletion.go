@@ -56,6 +56,7 @@ func (s *Reconciler) remove(ctx context.Context, r store.Recipient) (gone bool, 
 	if err := s.consumers.deleteConsumer(ctx, r.Channel(), r.ID()); err != nil {
 		return false, err
 	}
+	s.consumers.ended(ctx, r)
 	if err := s.stored.Remove(ctx, r, store.ChangeNote{Action: store.ActionRemoved}); err != nil {
 		return false, err
 	}

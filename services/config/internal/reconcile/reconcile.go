@@ -146,6 +146,7 @@ func (s *Reconciler) reconcile(ctx context.Context) (draining bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	p.faults = append(p.faults, s.consumers.changes.Refresh(ctx))
 	for _, r := range p.all {
 		if r.Deleting() {
 			gone, err := s.finishDelete(ctx, r, p.consumers)

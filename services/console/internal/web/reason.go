@@ -81,6 +81,7 @@ func quietReasons() map[reasons.Reason]string {
 		reasons.NoSlot: "concurrency limit", reasons.Breaker: "recipient failing", reasons.RateLimit: "rate limit",
 		reasons.Shutdown: "sender stopped", reasons.Maintenance: "recipient in maintenance",
 		reasons.Unknown: "recipient unknown", reasons.NoRecord: "not recorded yet",
+		reasons.NoNumber:     "not numbered yet",
 		reasons.ConfigBehind: "configuration not up to date", reasons.Overdue: "held too long, left to another sender",
 	}
 }

@@ -46,6 +46,7 @@ func (s *Reader) showRequest(ctx context.Context, to *outboundv1.DeliveryDetail,
 	}
 	s.show(to, &delivery.Delivery{
 		Recipient: r, Event: e, ReplayID: sent.ReplayID, Test: sent.Test, Actor: sent.Actor, Accepted: sent.Accepted, Attempt: sent.Attempt,
+		Number: sent.Number,
 	}, preview.Options{At: at, Sent: true})
 	return nil
 }

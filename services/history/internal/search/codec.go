@@ -23,6 +23,7 @@ func (s *Searcher) Delivery(r deliverylog.StoredRecord) *outboundv1.Delivery {
 		StatusCode: int32(min(r.Status, 1<<30)), LastAttemptMs: float64(r.TookMicros) / 1000,
 		ResponseExcerpt: protofield.Text(string(r.Excerpt)), ReplayId: r.ReplayID, Test: r.Test,
 		Channel: r.Channel, ReasonClass: string(reasonclass.Of(r.Reason, r.Status)), RecipientRevision: r.Revision, Actor: r.Actor,
+		Sequence: r.Number, Previous: r.Number - min(r.Number, 1),
 	}
 	if known, ok := s.Config.Recipient(r.Recipient); ok {
 		d.RecipientDisplayName = known.DisplayName
