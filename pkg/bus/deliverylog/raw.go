@@ -43,8 +43,8 @@ func (h *Records) Read(ctx context.Context, from uint64, limit int) ([]RawRecord
 // codeNoMessage is the broker's error code where there is no such message.
 const codeNoMessage = 10037
 
-// First is the sequence of the first record from a sequence on, by the stream's leader; 0: there is none. Read may be answered by a replica,
-// which may not have the newest records yet.
+// First is the sequence of the first record from a sequence on, by the stream's leader; 0: there is none. Read may be answered by a
+// replica, which may not have the newest records yet.
 func (h *Records) First(ctx context.Context, from uint64) (uint64, error) {
 	body, err := json.Marshal(map[string]any{"seq": max(from, 1), "next_by_subj": ">"})
 	if err != nil {
