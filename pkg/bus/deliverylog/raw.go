@@ -2,11 +2,13 @@ package deliverylog
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
@@ -36,6 +38,35 @@ func (h *Records) Read(ctx context.Context, from uint64, limit int) ([]RawRecord
 		out = append(out, raw(m))
 	}
 	return out, nil
+}
+
+// codeNoMessage is the broker's error code where there is no such message.
+const codeNoMessage = 10037
+
+// First is the sequence of the first record from a sequence on, by the stream's leader; 0: there is none. Read may be answered by a
+// replica, which may not have the newest records yet.
+func (h *Records) First(ctx context.Context, from uint64) (uint64, error) {
+	body, err := json.Marshal(map[string]any{"seq": max(from, 1), "next_by_subj": ">"})
+	if err != nil {
+		return 0, err
+	}
+	m, err := h.conn.NC.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+names.StreamHistory, body)
+	if err != nil {
+		return 0, fmt.Errorf("look for records from %d on: %w", from, err)
+	}
+	var answer struct {
+		Message struct {
+			Seq uint64 `json:"seq"`
+		} `json:"message"`
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err = json.Unmarshal(m.Data, &answer); err == nil && answer.Error != nil && answer.Error.ErrorCode != codeNoMessage {
+		err = answer.Error
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look for records from %d on: %w", from, err)
+	}
+	return answer.Message.Seq, nil
 }
 
 func raw(m *nats.Msg) RawRecord {

@@ -2,6 +2,7 @@ package anchor
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
@@ -68,11 +69,28 @@ func (b *border) fill(ctx context.Context, before uint64) error {
 				return err
 			}
 		}
-		if len(found) == 0 || found[len(found)-1].Sequence >= before {
-			b.next = before
+		if len(found) > 0 && found[len(found)-1].Sequence < before {
+			continue
 		}
+		if len(found) == 0 {
+			if err := b.gap(ctx, before); err != nil {
+				return err
+			}
+		}
+		b.next = before
 	}
 	return nil
+}
+
+var errLags = errors.New("a replica of the delivery log lags")
+
+// gap is an error unless there are no more records before a sequence, by the stream's leader.
+func (b *border) gap(ctx context.Context, before uint64) error {
+	first, err := b.Log.First(ctx, b.next)
+	if err == nil && first > 0 && first < before {
+		err = errLags
+	}
+	return err
 }
 
 func (b *border) add(ctx context.Context, e tlog.Entry) error {

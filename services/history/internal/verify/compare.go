@@ -2,11 +2,14 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/outbound-events/outbound/pkg/audit"
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery/chain"
+	"github.com/outbound-events/outbound/pkg/pause"
 	"github.com/outbound-events/outbound/pkg/tlog"
 )
 
@@ -106,17 +109,32 @@ func (r *run) compare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.read(ctx, from, e); err != nil {
+		return err
+	}
+	for ; e.ok; err = e.step(ctx) {
+		if err != nil {
+			return err
+		}
+		r.seen(e.one.Sequence)
+		r.doubts.lacks(e.one)
+	}
+	return err
+}
+
+// read compares the records from a sequence on.
+func (r *run) read(ctx context.Context, from uint64, e *entries) error {
 	for tries := 0; from <= r.extent.Last; {
 		found, err := r.Log.Read(ctx, from, readAtOnce)
 		if err != nil {
 			return err
 		}
-		if len(found) == 0 && tries < maxTries && r.lagging(ctx, from) {
+		if len(found) == 0 {
+			if more, err := r.lags(ctx, from, tries); err != nil || !more {
+				return err
+			}
 			tries++
 			continue
-		}
-		if len(found) == 0 {
-			break
 		}
 		for _, x := range found {
 			if x.Sequence > r.extent.Last {
@@ -128,14 +146,28 @@ func (r *run) compare(ctx context.Context) error {
 		}
 		from = found[len(found)-1].Sequence + 1
 	}
-	for ; e.ok; err = e.step(ctx) {
-		if err != nil {
-			return err
-		}
-		r.seen(e.one.Sequence)
-		r.doubts.lacks(e.one)
+	return nil
+}
+
+const (
+	// maxTries is how often records are asked for again that a replica does not have yet.
+	maxTries = 20
+	lagPause = 500 * time.Millisecond
+)
+
+var errLags = errors.New("a replica of the delivery log lags: try again")
+
+// lags reports, after a pause, whether there are records from a sequence on though none were read.
+func (r *run) lags(ctx context.Context, from uint64, tries int) (bool, error) {
+	first, err := r.Log.First(ctx, from)
+	switch {
+	case err != nil || first == 0 || first > r.extent.Last:
+		return false, err
+	case tries >= maxTries || !pause.For(ctx, lagPause):
+		return false, errLags
+	default:
+		return true, nil
 	}
-	return err
 }
 
 // record compares one record.
