@@ -112,6 +112,10 @@ func (x *Changes) put(ctx context.Context, r *recipient.Recipient, c numbering.C
 	return nil
 }
 
+// changeBody is the body of a change: an event that nobody selects. Who reads EVENTS message by message reads it as that, also in a release
+// that does not know of changes.
+const changeBody = `{"specversion":"1.0","id":"selection","source":"outbound","type":"outbound.selection","time":"2026-11-29T00:00:00Z"}`
+
 // publish stores a change behind the last one. Of two who do that at once one is refused, and looks again.
 func (x *Changes) publish(ctx context.Context, c numbering.Change) error {
 	text, err := c.Encode()
@@ -127,6 +131,7 @@ func (x *Changes) publish(ctx context.Context, c numbering.Change) error {
 		expected = wire.StoredSequence(last[0])
 	}
 	m := nats.NewMsg(names.SubjectSelection)
+	m.Data = []byte(changeBody)
 	m.Header.Set(names.HeaderMsgID, "selection/"+strconv.FormatUint(expected, 10)+"/"+nuid.Next())
 	m.Header.Set(names.HeaderSelection, text)
 	if expected > x.seen { // somebody was faster: what is published now would not be what follows from it

@@ -13,6 +13,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/bus/eventnumbers"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery/numbering"
@@ -192,6 +193,10 @@ func TestSecondChangeOfTheSameIsNotStored(t *testing.T) {
 	state, err := control.New(c).StreamState(t.Context(), bus.StreamEvents)
 	if err != nil || state.LastSequence != 1 {
 		t.Fatalf("EVENTS ends with %d (%v), want one change", state.LastSequence, err)
+	}
+	// Who looks at each message of EVENTS, as an earlier release does, sees an event that nobody selects.
+	if e, err := eventlog.New(c).StoredEvent(t.Context(), 1); err != nil || r.WantsType(e.Type) {
+		t.Errorf("the change is read as %v (%v)", e, err)
 	}
 	again := to("r1", "a")
 	again.StartSequence = 7 // another recipient with the same id
