@@ -3240,6 +3240,15 @@ type VerifyDeliveriesResponse struct {
 	Sequence *string `json:"sequence,omitempty"`
 }
 
+// VerifyDeliveriesResponseLine A line of a stream: either `result` or `error`.
+type VerifyDeliveriesResponseLine struct {
+	// Error Why the stream ended.
+	Error *Error `json:"error,omitempty"`
+
+	// Result Response of VerifyDeliveries: how far it is, or the result.
+	Result *VerifyDeliveriesResponse `json:"result,omitempty"`
+}
+
 // IfMatch defines model for IfMatch.
 type IfMatch = string
 
@@ -13127,15 +13136,8 @@ func (r TailDeliveriesAnswer) ContentType() string {
 type VerifyDeliveriesAnswer struct {
 	Body         []byte
 	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *VerifyDeliveriesResponse
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Error
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r VerifyDeliveriesAnswer) GetJSON200() *VerifyDeliveriesResponse {
-	return r.JSON200
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -17726,13 +17728,6 @@ func ParseVerifyDeliveriesAnswer(rsp *http.Response) (*VerifyDeliveriesAnswer, e
 	}
 
 	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest VerifyDeliveriesResponse
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Error
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {

@@ -53,7 +53,7 @@ func TestABackupHoldsSealedSecretsAlone(t *testing.T) {
 	}
 	raw, end, err := h.download(true)
 	sum := sha256.Sum256(raw)
-	if err != nil || end.GetSizeBytes() != int64(len(raw)) || end.GetSha256() != hex.EncodeToString(sum[:]) || len(end.GetParts()) != 8 {
+	if err != nil || end.GetSizeBytes() != int64(len(raw)) || end.GetSha256() != hex.EncodeToString(sum[:]) || len(end.GetParts()) != 9 {
 		t.Fatalf("%d bytes with the summary %v, %v", len(raw), end, err)
 	}
 	if want := []string{"recipients/crm", "settings/smtp"}; !slices.Equal(end.GetSealed(), want) {

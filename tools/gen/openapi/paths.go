@@ -74,7 +74,7 @@ func describeEventBody(doc object) error {
 }
 
 // streams are the operations that answer with an object a line.
-var streams = []string{"/v1/deliveries:tail", "/v1/status:watch", "/v1/backup", "/v1/audit:export"}
+var streams = []string{"/v1/deliveries:tail", "/v1/status:watch", "/v1/backup", "/v1/audit:export", "/v1/deliveries:verify"}
 
 // describeStreams says how a stream is read: each line holds a message as `result`, or the `error` that ends it.
 func describeStreams(doc object) error {
