@@ -92,10 +92,11 @@ func (c *Client) CallAs(contentType, method, path string, body any) (Answer, err
 	return Answer{Status: r.StatusCode, Header: r.Header, Body: text}, nil
 }
 
-// Do makes one call that must succeed, and reads the answer.
+// Do makes a call that must succeed, again as long as the broker is too slow to answer in time, and reads the answer.
 func (c *Client) Do(t T, method, path string, body any) Object {
 	t.Helper()
-	a, err := c.Call(method, path, body)
+	a, err := untilTaken(t, func() (Answer, error) { return c.Call(method, path, body) },
+		func(x Answer, err error) bool { return err == nil && x.Status == http.StatusServiceUnavailable })
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
