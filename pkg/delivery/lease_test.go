@@ -52,6 +52,10 @@ func (w *fixture) beside() *fixture {
 	return b
 }
 
+// shortAckWait is long enough for a message to be in time that comes at the end of a pull, whose lease begins with the pull (2 s): with less,
+// a redelivery that keeps step with the pulls is overdue each time.
+const shortAckWait = 5 * time.Second
+
 // ackWait sets how long the broker waits for a recipient's messages.
 func (w *fixture) ackWait(id string, wait time.Duration) {
 	w.t.Helper()
@@ -77,7 +81,7 @@ func TestWhatWasPulledTooLongAgoIsNotSent(t *testing.T) {
 		t.Run(fmt.Sprint(order), func(t *testing.T) {
 			w := newFixture(t)
 			w.recipient("r", func(r *recipient.Recipient) { r.Order = order })
-			w.ackWait("r", 2*time.Second)
+			w.ackWait("r", shortAckWait)
 			late := &lateQueue{Queue: queue.New(w.conn), letGo: make(chan struct{})}
 			w.queue = late
 			var overdue atomic.Int64
@@ -114,11 +118,11 @@ func TestWhatWasPulledTooLongAgoIsNotSent(t *testing.T) {
 func TestWhatWaitsTooLongIsNotSent(t *testing.T) {
 	w := newFixture(t)
 	w.recipient("r", func(r *recipient.Recipient) { r.RateLimit = recipient.RateLimit{Limit: 1, Period: time.Second} })
-	w.ackWait("r", time.Second)
+	w.ackWait("r", shortAckWait)
 	var turns atomic.Int64
 	w.turn = func(context.Context, *recipient.Recipient) time.Duration {
 		if turns.Add(1) < 3 {
-			return 700 * time.Millisecond
+			return shortAckWait * 7 / 10
 		}
 		return 0
 	}
@@ -144,7 +148,7 @@ func TestWhatWaitsTooLongIsNotSent(t *testing.T) {
 func TestAnAttemptThatIsOverdueLeavesNoTrace(t *testing.T) {
 	w := newFixture(t)
 	w.recipient("r")
-	w.ackWait("r", time.Second)
+	w.ackWait("r", shortAckWait)
 	var tries atomic.Int64
 	w.send = func(d *delivery.Delivery) delivery.Outcome {
 		if tries.Add(1) > 1 {
