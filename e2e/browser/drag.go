@@ -30,6 +30,29 @@ func (p *Page) Drag(from, to string) *Page {
 	return p
 }
 
+// Press presses the mouse over what a CSS selector finds, and holds it until the function is called that it returns. It presses again if the
+// page moved meanwhile and something else was pressed.
+func (p *Page) Press(selector string) (release func() *Page) {
+	p.t.Helper()
+	for {
+		at := p.spot(selector)
+		p.mouse(
+			input.DispatchMouseEventParams{Type: chromedp.MouseMoved, X: at.X, Y: at.Y},
+			input.DispatchMouseEventParams{Type: chromedp.MousePressed, X: at.X, Y: at.Y, Button: input.MouseButtonLeft, ClickCount: 1},
+		)
+		release = func() *Page {
+			p.mouse(input.DispatchMouseEventParams{
+				Type: chromedp.MouseReleased, X: at.X, Y: at.Y, Button: input.MouseButtonLeft, ClickCount: 1,
+			})
+			return p
+		}
+		if p.Text("String(sessionStorage.getItem('pressed'))") == "it" {
+			return release
+		}
+		release()
+	}
+}
+
 // spot is where an element is that nothing covers.
 func (p *Page) spot(selector string) (at point) {
 	p.t.Helper()

@@ -73,6 +73,17 @@ func (p *place) httpStory(t *testing.T) {
 	board.See("#day-"+id, "100 %")
 	p.arrived(t, "story", first, http.StatusOK)
 
+	// What is pressed stays under the mouse though more arrives.
+	before := read(t, list).Records
+	release := list.Press(row(first) + " a[data-drawer]")
+	held := p.publish(t, token, harness.NewEvent("desk-1", "story-held", begun, harness.Object{"external_key": "INC-0"}))
+	p.arrived(t, "story", held, http.StatusOK)
+	list.Await("to be told of it", fmt.Sprintf("eyes.tally.records > %d", before))
+	if n := list.Count(row(held)); n != 0 {
+		t.Error("the list moved under the mouse")
+	}
+	release().See("#drawer", "INC-1").Click("#drawer [data-drawer-close]", "").See(row(held), "delivered")
+
 	// The receiver breaks.
 	p.receiver.Answer("story", http.StatusInternalServerError)
 	p.receiver.Say("story", "out of order: the disk is full")

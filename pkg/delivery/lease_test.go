@@ -52,8 +52,8 @@ func (w *fixture) beside() *fixture {
 	return b
 }
 
-// shortAckWait is long enough for a message to be in time that comes at the end of a pull, whose lease begins with the pull (2 s): with less,
-// a redelivery that keeps step with the pulls is overdue each time.
+// shortAckWait is long enough for a message to be in time that comes at the end of a pull (2 s), with which its lease begins: with less, a
+// redelivery that keeps step with the pulls is overdue each time.
 const shortAckWait = 5 * time.Second
 
 // ackWait sets how long the broker waits for a recipient's messages.

@@ -8,7 +8,7 @@
   const live = byId('live'), rows = byId('rows');
   if (live && rows && window.EventSource) {
     const most = Number(rows.dataset.most), state = byId('live-state'), toggle = byId('live-toggle'), said = byId('live-said'), note = byId('live-note');
-    let paused = false, offline = true, pending = [], pendingCount = 0, missed = 0, fresh = 0, frame = 0;
+    let paused = false, offline = true, pressed = false, pending = [], pendingCount = 0, missed = 0, fresh = 0, frame = 0;
     live.hidden = false;
     const show = () => {
       live.classList.toggle('on', !paused && !offline);
@@ -26,7 +26,7 @@
     };
     const put = () => {
       frame = 0;
-      if (paused || !pending.length) return;
+      if (paused || pressed || !pending.length) return;
       const fragment = document.createDocumentFragment();
       let focus = '';
       for (const r of pending) {
@@ -47,6 +47,11 @@
       show();
     };
     const soon = () => { if (!paused && !frame) frame = requestAnimationFrame(put); };
+    // While a row is pressed the list stays as it is: a row that is replaced, or moves, between press and release is not clicked.
+    const release = () => setTimeout(() => { pressed = false; soon(); });
+    rows.addEventListener('pointerdown', () => { pressed = true; });
+    for (const what of ['pointerup', 'pointercancel', 'blur']) addEventListener(what, () => { if (pressed) release(); });
+    addEventListener('pointermove', (e) => { if (pressed && !e.buttons) release(); });
     const source = new EventSource(live.dataset.tail);
     source.addEventListener('rows', (e) => {
       template.innerHTML = e.data;
