@@ -30,9 +30,9 @@ func (p *Page) Drag(from, to string) *Page {
 	return p
 }
 
-// Press presses the mouse over what a CSS selector finds, and holds it until the function is called that it returns. It presses again if the
+// Hold presses the mouse over what a CSS selector finds, and holds it until the function is called that it returns. It presses again if the
 // page moved meanwhile and something else was pressed.
-func (p *Page) Press(selector string) (release func() *Page) {
+func (p *Page) Hold(selector string) (release func() *Page) {
 	p.t.Helper()
 	for {
 		at := p.spot(selector)

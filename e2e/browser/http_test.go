@@ -75,7 +75,7 @@ func (p *place) httpStory(t *testing.T) {
 
 	// What is pressed stays under the mouse though more arrives.
 	before := read(t, list).Records
-	release := list.Press(row(first) + " a[data-drawer]")
+	release := list.Hold(row(first) + " a[data-drawer]")
 	held := p.publish(t, token, harness.NewEvent("desk-1", "story-held", begun, harness.Object{"external_key": "INC-0"}))
 	p.arrived(t, "story", held, http.StatusOK)
 	list.Await("to be told of it", fmt.Sprintf("eyes.tally.records > %d", before))
