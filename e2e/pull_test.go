@@ -7,7 +7,11 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -281,4 +285,52 @@ func opensOneDoor(t *testing.T, h *harness.System, receiver *harness.Client, id 
 		}
 		return err
 	})
+}
+
+// clientsOfTheManualPull runs the programs of docs/receivers.md: each pulls what is there, goes on where it was, and takes nothing that is
+// not signed with its secret.
+func clientsOfTheManualPull(t *testing.T, h *harness.System) {
+	const n = 7
+	a := h.AddAppliance(t, "pull-3")
+	secret := "whsec_" + base64.StdEncoding.EncodeToString([]byte(pullKey))
+	for name, command := range map[string][]string{
+		"python": {"python3", "../docs/examples/pull/pull.py"},
+		"node":   {"node", "../docs/examples/pull/pull.mjs"},
+		"go":     {"go", "run", "../docs/examples/pull/pull.go"},
+	} {
+		if _, err := exec.LookPath(command[0]); err != nil {
+			t.Logf("%s is not tested: %v", name, err)
+			continue
+		}
+		r := webhook(name, "http://127.0.0.1:9/pull", []string{ended}, harness.Object{"signingSecrets": []harness.Object{{"secret": secret}}})
+		r["appliances"], r["enabled"], r["whileDisabled"] = []string{a.ID}, false, "HOLD"
+		id := h.AddRecipient(t, r)
+		receiver := receiverToken(t, h, id)
+		for i := range n {
+			publish(t, a, harness.NewEvent(a.ID, fmt.Sprint(name, "-", i), ended, harness.Object{}))
+		}
+		file := filepath.Join(t.TempDir(), "last")
+		run := func(secret string) (lines []string, err error) {
+			cmd := exec.CommandContext(t.Context(), command[0], append(command[1:], file)...)
+			cmd.Env = append(os.Environ(), "OUTBOUND_URL="+receiver.Base, "OUTBOUND_TOKEN="+receiver.Token, "RECIPIENT="+id,
+				"WEBHOOK_SECRET="+secret)
+			out, err := cmd.Output()
+			return strings.Split(strings.TrimSpace(string(out)), "\n"), err
+		}
+		if lines, err := run("whsec_" + base64.StdEncoding.EncodeToString([]byte("another key of twenty-four bytes"))); err == nil || lines[0] != "" {
+			t.Fatalf("%s takes what is not signed: %v %q", name, err, lines)
+		}
+		lines, err := run(secret)
+		if err != nil || len(lines) != n || !strings.HasPrefix(lines[n-1], fmt.Sprintf("%d %s~%s-%d WAITING ", n, a.ID, name, n-1)) {
+			t.Fatalf("%s: %v: %q", name, err, lines)
+		}
+		publish(t, a, harness.NewEvent(a.ID, name+"-more", ended, harness.Object{}))
+		if lines, err = run(secret); err != nil || len(lines) != 1 || !strings.HasPrefix(lines[0], fmt.Sprintf("%d %s~%s-more ", n+1, a.ID, name)) {
+			t.Fatalf("%s, the second time: %v: %q", name, err, lines)
+		}
+		if states := h.REST.States(t, id); states["DELIVERED"] != n+1 || len(states) != 1 {
+			t.Errorf("%s: states %v", name, states)
+		}
+		h.REST.Do(t, http.MethodDelete, "/v1/recipients/"+id, nil)
+	}
 }
