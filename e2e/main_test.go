@@ -62,9 +62,9 @@ func beside() []aspect {
 // appliances are those of the aspects that run beside each other.
 func appliances() []string {
 	return []string{
-		"again-1", "arrives-1", "bad-nats", "bad-post", "breaker-1", "operator-1", "cancels-1", "changes-1", "holds-1", "json-1", "locked-1", "pull-1", "pull-2", "pull-3",
-		"purged-deleted", "purged-delayed", "purged-held", "purged-strict", "repeats-1", "replays-1", "retries-1", "skips-1", "ten-1",
-		"tested-1", "told-1", "types-1",
+		"again-1", "arrives-1", "bad-nats", "bad-post", "breaker-1", "operator-1", "cancels-1", "changes-1", "holds-1", "json-1", "locked-1",
+		"pull-1", "pull-2", "pull-3", "purged-deleted", "purged-delayed", "purged-held", "purged-strict", "repeats-1",
+		"replays-1", "retries-1", "skips-1", "ten-1", "tested-1", "told-1", "types-1",
 	}
 }
 

@@ -23,6 +23,13 @@ import (
 // pullKey signs the deliveries of a recipient that pulls.
 const pullKey = "a key that only receiver and sender know"
 
+// A receiver has some deliveries before it misses others, and acknowledges a part of these.
+const (
+	pulledBefore, pulledMissed, pulledHalf = 5, 20, 15
+
+	pulledAll = pulledBefore + pulledMissed
+)
+
 // pulled is a delivery as a receiver pulls it.
 type pulled struct {
 	sequence, previous uint64
@@ -74,7 +81,6 @@ func (p pulled) signedAs() error {
 
 // pullsWhatItMissed has a receiver go away, pull what it missed, acknowledge half of it, and come back: it is sent the other half alone.
 func pullsWhatItMissed(t *testing.T, h *harness.System) {
-	const before, missed, half = 5, 20, 15
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "pull-1")
 	secret := "whsec_" + base64.StdEncoding.EncodeToString([]byte(pullKey))
@@ -85,64 +91,22 @@ func pullsWhatItMissed(t *testing.T, h *harness.System) {
 	r["appliances"], r["filter"] = []string{a.ID}, `event.id != "missed-03"`
 	id := h.AddRecipient(t, r)
 	receiver := receiverToken(t, h, id)
-	for i := range before {
+	for i := range pulledBefore {
 		publish(t, a, harness.NewEvent(a.ID, fmt.Sprint("before-", i), ended, harness.Object{"note": "größer & <mehr>"}))
 		arrived(t, site, "pull", i+1)
 	}
-	settledAny(t, h, id, before)
+	settledAny(t, h, id, pulledBefore)
 	site.Answer("pull", http.StatusServiceUnavailable)
-	for i := range missed {
+	for i := range pulledMissed {
 		publish(t, a, harness.NewEvent(a.ID, fmt.Sprintf("missed-%02d", i), ended, harness.Object{}))
 	}
 
-	// All of it, in order; what was posted is told with the very body.
-	all, answer := pull(t, receiver, id, "after=0&limit=500")
-	if len(all) != before+missed || number(t, answer["last"]) != before+missed || number(t, answer["nextAfter"]) != before+missed {
-		t.Fatalf("%d were pulled: %v", len(all), answer)
-	}
-	posted := site.Of("pull")
-	for i, p := range all {
-		switch skipped := i == before+3; {
-		case p.sequence != uint64(i+1):
-			t.Fatalf("number %d is at %d", p.sequence, i)
-		case skipped && (p.state != "SKIPPED" || p.reason != "filter_false" || len(p.body) > 0 || len(p.header) > 0):
-			t.Errorf("what the filter takes out came as %s (%s) with %q", p.state, p.reason, p.body)
-		case !skipped && p.signedAs() != nil:
-			t.Error(p.signedAs())
-		case i < before && (p.state != "DELIVERED" || !bytes.Equal(p.body, posted[i].Body) || p.id != posted[i].ID):
-			t.Errorf("%s is %s with %q, and was posted as %q", p.id, p.state, p.body, posted[i].Body)
-		}
-		if p.header["X-Door"] != nil || p.header["User-Agent"] != nil {
-			t.Errorf("it tells %v", p.header)
-		}
-	}
-	pages(t, receiver, id, all)
-
-	// The first ones that it missed are acknowledged.
-	path := "/v1/recipients/" + id + "/deliveries:acknowledge"
-	if code, p := receiver.Refused(t, http.MethodPost, path, harness.Object{"through": before + missed + 1}); code != http.StatusBadRequest ||
-		len(p.Violations) != 1 || p.Violations[0].Field != "through" {
-		t.Errorf("a number that was not given: %d %+v", code, p)
-	}
-	done := receiver.Do(t, http.MethodPost, path, harness.Object{"through": before + half})
-	if got := number(t, done["acknowledged"]); number(t, done["cursor"]) != before+half || got < half-1 || got > half {
-		t.Errorf("acknowledged as %v", done)
-	}
-	again := receiver.Do(t, http.MethodPost, path, harness.Object{"through": before + half})
-	if number(t, again["acknowledged"]) != 0 || number(t, again["cursor"]) != before+half {
-		t.Errorf("acknowledged again as %v", again)
-	}
-	if states := h.REST.States(t, id); states["DELIVERED"] != before+half-1 || states["SKIPPED"] != 1 {
-		t.Errorf("states %v", states)
-	}
-	rest, answer := pull(t, receiver, id, "")
-	if len(rest) != missed-half || rest[0].sequence != before+half+1 || number(t, answer["cursor"]) != before+half {
-		t.Errorf("%d are left: %v", len(rest), answer)
-	}
+	all := pullsInOrder(t, site, receiver, id)
+	acknowledges(t, h, receiver, id)
 
 	// The receiver is back: it is sent the others, and none of what it has.
 	site.Answer("pull", http.StatusOK)
-	settledAny(t, h, id, before+missed)
+	settledAny(t, h, id, pulledAll)
 	drainedOver(t, h, id)
 	came := map[string]int{}
 	for _, p := range site.Of("pull") {
@@ -151,14 +115,68 @@ func pullsWhatItMissed(t *testing.T, h *harness.System) {
 		}
 	}
 	for i, p := range all {
-		if pushed := i < before || i >= before+half; pushed != (came[p.id] == 1) {
+		if pushed := i < pulledBefore || i >= pulledBefore+pulledHalf; pushed != (came[p.id] == 1) {
 			t.Errorf("%s, number %d, was posted %d times with success", p.id, p.sequence, came[p.id])
 		}
 	}
-	if rest, answer := pull(t, receiver, id, ""); len(rest) != 0 || number(t, answer["cursor"]) != before+missed {
+	if rest, answer := pull(t, receiver, id, ""); len(rest) != 0 || number(t, answer["cursor"]) != pulledAll {
 		t.Errorf("%d are left in the end: %v", len(rest), answer)
 	}
 	opensOneDoor(t, h, receiver, id, r)
+}
+
+// pullsInOrder pulls all of it, in order; what was posted is told with the very body.
+func pullsInOrder(t *testing.T, site *harness.Receiver, receiver *harness.Client, id string) []pulled {
+	t.Helper()
+	all, answer := pull(t, receiver, id, "after=0&limit=500")
+	if len(all) != pulledAll || number(t, answer["last"]) != pulledAll || number(t, answer["nextAfter"]) != pulledAll {
+		t.Fatalf("%d were pulled: %v", len(all), answer)
+	}
+	posted := site.Of("pull")
+	for i, p := range all {
+		switch skipped := i == pulledBefore+3; {
+		case p.sequence != uint64(i+1):
+			t.Fatalf("number %d is at %d", p.sequence, i)
+		case skipped && (p.state != "SKIPPED" || p.reason != "filter_false" || len(p.body) > 0 || len(p.header) > 0):
+			t.Errorf("what the filter takes out came as %s (%s) with %q", p.state, p.reason, p.body)
+		case !skipped && p.signedAs() != nil:
+			t.Error(p.signedAs())
+		case i < pulledBefore && (p.state != "DELIVERED" || !bytes.Equal(p.body, posted[i].Body) || p.id != posted[i].ID):
+			t.Errorf("%s is %s with %q, and was posted as %q", p.id, p.state, p.body, posted[i].Body)
+		}
+		if p.header["X-Door"] != nil || p.header["User-Agent"] != nil {
+			t.Errorf("it tells %v", p.header)
+		}
+	}
+	pages(t, receiver, id, all)
+
+	return all
+}
+
+// acknowledges acknowledges the first ones that a receiver missed.
+func acknowledges(t *testing.T, h *harness.System, receiver *harness.Client, id string) {
+	t.Helper()
+	path := "/v1/recipients/" + id + "/deliveries:acknowledge"
+	if code, p := receiver.Refused(t, http.MethodPost, path, harness.Object{"through": pulledAll + 1}); code != http.StatusBadRequest ||
+		len(p.Violations) != 1 || p.Violations[0].Field != "through" {
+		t.Errorf("a number that was not given: %d %+v", code, p)
+	}
+	done := receiver.Do(t, http.MethodPost, path, harness.Object{"through": pulledBefore + pulledHalf})
+	if got := number(t, done["acknowledged"]); number(t, done["cursor"]) != pulledBefore+pulledHalf || got < pulledHalf-1 || got > pulledHalf {
+		t.Errorf("acknowledged as %v", done)
+	}
+	again := receiver.Do(t, http.MethodPost, path, harness.Object{"through": pulledBefore + pulledHalf})
+	if number(t, again["acknowledged"]) != 0 || number(t, again["cursor"]) != pulledBefore+pulledHalf {
+		t.Errorf("acknowledged again as %v", again)
+	}
+	if states := h.REST.States(t, id); states["DELIVERED"] != pulledBefore+pulledHalf-1 || states["SKIPPED"] != 1 {
+		t.Errorf("states %v", states)
+	}
+	rest, answer := pull(t, receiver, id, "")
+	if len(rest) != pulledMissed-pulledHalf || rest[0].sequence != pulledBefore+pulledHalf+1 ||
+		number(t, answer["cursor"]) != pulledBefore+pulledHalf {
+		t.Errorf("%d are left: %v", len(rest), answer)
+	}
 }
 
 // pullsInsteadOfBeingSent has a receiver that nothing is sent to pull everything. Once it is sent what comes, it gets nothing twice.
@@ -254,7 +272,9 @@ func receiverToken(t *testing.T, h *harness.System, recipient string) *harness.C
 // opensOneDoor shows that a receiver's token is good for its recipient alone, as long as that is there.
 func opensOneDoor(t *testing.T, h *harness.System, receiver *harness.Client, id string, r harness.Object) {
 	t.Helper()
-	for _, path := range []string{"/v1/recipients", "/v1/recipients/" + id, "/v1/deliveries", "/v1/events", "/v1/recipients/other/deliveries:pull"} {
+	for _, path := range []string{
+		"/v1/recipients", "/v1/recipients/" + id, "/v1/deliveries", "/v1/events", "/v1/recipients/other/deliveries:pull",
+	} {
 		if code, _ := receiver.Refused(t, http.MethodGet, path, nil); code != http.StatusForbidden {
 			t.Errorf("GET %s is answered %d", path, code)
 		}
@@ -317,7 +337,8 @@ func clientsOfTheManualPull(t *testing.T, h *harness.System) {
 			out, err := cmd.Output()
 			return strings.Split(strings.TrimSpace(string(out)), "\n"), err
 		}
-		if lines, err := run("whsec_" + base64.StdEncoding.EncodeToString([]byte("another key of twenty-four bytes"))); err == nil || lines[0] != "" {
+		if lines, err := run("whsec_" + base64.StdEncoding.EncodeToString([]byte("another key of twenty-four bytes"))); err == nil ||
+			lines[0] != "" {
 			t.Fatalf("%s takes what is not signed: %v %q", name, err, lines)
 		}
 		lines, err := run(secret)
@@ -325,7 +346,8 @@ func clientsOfTheManualPull(t *testing.T, h *harness.System) {
 			t.Fatalf("%s: %v: %q", name, err, lines)
 		}
 		publish(t, a, harness.NewEvent(a.ID, name+"-more", ended, harness.Object{}))
-		if lines, err = run(secret); err != nil || len(lines) != 1 || !strings.HasPrefix(lines[0], fmt.Sprintf("%d %s~%s-more ", n+1, a.ID, name)) {
+		next := fmt.Sprintf("%d %s~%s-more ", n+1, a.ID, name)
+		if lines, err = run(secret); err != nil || len(lines) != 1 || !strings.HasPrefix(lines[0], next) {
 			t.Fatalf("%s, the second time: %v: %q", name, err, lines)
 		}
 		if states := h.REST.States(t, id); states["DELIVERED"] != n+1 || len(states) != 1 {

@@ -32,22 +32,24 @@ func untried(r *recipient.Recipient, m Message, newest Record, has bool, v Verdi
 	return rec
 }
 
-// Unwanted says why a recipient, as it is now, is not to get an event that waits for it: the state that the delivery will come to, and the
-// reason. It is false if the recipient is to get it.
-func Unwanted(r *recipient.Recipient, m Message, matches func(*recipient.Recipient, *event.Event) (bool, error)) (Verdict, State, bool) {
-	v := match(r, m)
+// Unwanted says why a recipient, as it is now, is not to get an event that waits for it, and the state that the delivery will come to. It
+// is false if the recipient is to get it.
+func (m *Message) Unwanted(r *recipient.Recipient, matches func(*recipient.Recipient, *event.Event) (bool, error)) (
+	v *Verdict, state State, unwanted bool,
+) {
+	v = match(r, *m)
 	if v == nil || v.Kind == Postpone {
 		v = filtered(r, m.Event, matches)
 	}
 	if v == nil {
-		return Verdict{}, "", false
+		return nil, "", false
 	}
-	return *v, stateOf(*v), true
+	return v, stateOf(*v), true
 }
 
-// Acknowledged is the record of a delivery whose receiver has pulled and acknowledged it, so that no attempt is made any more. newest is the
-// delivery's newest record, if it has one; one that has none and that the recipient is not to get ends with unwanted, if that is set.
-func Acknowledged(r *recipient.Recipient, m Message, number uint64, newest *Record, unwanted *Verdict, actor string) Record {
+// Acknowledged is the record of a delivery whose receiver has pulled and acknowledged it, so that no attempt is made any more. newest is
+// the delivery's newest record, if it has one; one that has none and that the recipient is not to get ends with unwanted, if that is set.
+func (m Message) Acknowledged(r *recipient.Recipient, number uint64, newest *Record, unwanted *Verdict, actor string) Record {
 	m.Actor = actor
 	var rec Record
 	switch {

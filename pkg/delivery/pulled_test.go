@@ -26,7 +26,7 @@ func TestWhatWasPulledIsNotSent(t *testing.T) {
 			for _, e := range []eventlog.StoredEvent{events[0], events[2]} {
 				stored := make(chan error, 1)
 				m := delivery.Message{Event: e.Event, Sequence: e.Sequence, Stored: e.Time}
-				w.log.AppendAfter(delivery.Acknowledged(r, m, e.Sequence, nil, nil, "token x"), 0, func(err error) { stored <- err })
+				w.log.AppendAfter(m.Acknowledged(r, e.Sequence, nil, nil, "token x"), 0, func(err error) { stored <- err })
 				if err := <-stored; err != nil {
 					t.Fatal(err)
 				}

@@ -11,6 +11,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bus/eventnumbers"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/render"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/httpsender/internal/pull"
@@ -22,10 +23,10 @@ func (s *Service) answerPulls(ctx context.Context, log *deliverylog.Log, numbers
 	answerer := pull.New(pull.Deps{Bus: s.deps.Bus, Log: log, Numbers: numbers, Matches: s.filters.Matches, Render: s.pulled})
 	marks = &pull.Marks{}
 	var wg sync.WaitGroup
-	wg.Go(func() { marks.Follow(ctx, s.deps.Bus, s.deps.Logger) })
-	client := control.New(s.deps.Bus)
+	wg.Go(func() { marks.Follow(ctx, s.deps.Bus, recipient.HTTP, s.deps.Logger) })
+	pulls := control.NewPulls(s.deps.Bus)
 	wg.Go(func() {
-		s.cantPull(client.ServePull(ctx, func(ctx context.Context, q control.PullQuestion) (a control.PullAnswer, err error) {
+		s.cantPull(pulls.Serve(ctx, func(ctx context.Context, q control.PullQuestion) (a control.PullAnswer, err error) {
 			r, err := s.await(ctx, q.Recipient, q.StartSequence, q.Revision)
 			if err != nil {
 				return a, err
@@ -34,7 +35,8 @@ func (s *Service) answerPulls(ctx context.Context, log *deliverylog.Log, numbers
 		}))
 	})
 	wg.Go(func() {
-		s.cantPull(client.ServeAcknowledge(ctx, func(ctx context.Context, q control.AcknowledgeQuestion) (a control.AcknowledgeAnswer, err error) {
+		type answer = control.AcknowledgeAnswer
+		s.cantPull(pulls.ServeAcknowledge(ctx, func(ctx context.Context, q control.AcknowledgeQuestion) (a answer, err error) {
 			r, err := s.await(ctx, q.Recipient, q.StartSequence, q.Revision)
 			if err != nil {
 				return a, err

@@ -77,34 +77,38 @@ type AcknowledgeAnswer struct {
 	Last   uint64 `json:"last"`
 }
 
-// AskPull asks one of the HTTP senders for deliveries, as AskDoctor asks.
-func (c Client) AskPull(ctx context.Context, q PullQuestion) (a PullAnswer, err error) {
+// Pulls asks the HTTP senders on behalf of receivers that pull, and has them answer.
+type Pulls struct{ Client }
+
+// NewPulls asks and answers through a connection.
+func NewPulls(c *wire.Conn) Pulls { return Pulls{New(c)} }
+
+// Ask asks one of the HTTP senders for deliveries, as Client.AskDoctor asks.
+func (p Pulls) Ask(ctx context.Context, q PullQuestion) (a PullAnswer, err error) {
 	q.Within = within(ctx)
-	err = c.ask(ctx, names.SubjectPull, q, &a)
+	err = p.ask(ctx, names.SubjectPull, q, &a)
 	return a, err
 }
 
-// ServePull answers such questions, as ServeDoctor answers.
-func (c Client) ServePull(ctx context.Context, answer func(context.Context, PullQuestion) (PullAnswer, error)) error {
-	return serve(ctx, c.conn, names.SubjectPull, func(ctx context.Context, q PullQuestion) (PullAnswer, error) {
+// Acknowledge tells one of the HTTP senders what a recipient has, as Client.AskDoctor asks.
+func (p Pulls) Acknowledge(ctx context.Context, q AcknowledgeQuestion) (a AcknowledgeAnswer, err error) {
+	q.Within = within(ctx)
+	err = p.ask(ctx, names.SubjectAcknowledge, q, &a)
+	return a, err
+}
+
+// Serve answers receivers that ask, as Client.ServeDoctor answers.
+func (p Pulls) Serve(ctx context.Context, answer func(context.Context, PullQuestion) (PullAnswer, error)) error {
+	return serve(ctx, p.conn, names.SubjectPull, func(ctx context.Context, q PullQuestion) (PullAnswer, error) {
 		ctx, cancel := context.WithTimeout(ctx, q.Within)
 		defer cancel()
 		return answer(ctx, q)
 	})
 }
 
-// AskAcknowledge tells one of the HTTP senders what a recipient has, as AskDoctor asks.
-func (c Client) AskAcknowledge(ctx context.Context, q AcknowledgeQuestion) (a AcknowledgeAnswer, err error) {
-	q.Within = within(ctx)
-	err = c.ask(ctx, names.SubjectAcknowledge, q, &a)
-	return a, err
-}
-
-// ServeAcknowledge answers such questions, as ServeDoctor answers.
-func (c Client) ServeAcknowledge(ctx context.Context,
-	answer func(context.Context, AcknowledgeQuestion) (AcknowledgeAnswer, error),
-) error {
-	return serve(ctx, c.conn, names.SubjectAcknowledge, func(ctx context.Context, q AcknowledgeQuestion) (AcknowledgeAnswer, error) {
+// ServeAcknowledge answers receivers that acknowledge.
+func (p Pulls) ServeAcknowledge(ctx context.Context, answer func(context.Context, AcknowledgeQuestion) (AcknowledgeAnswer, error)) error {
+	return serve(ctx, p.conn, names.SubjectAcknowledge, func(ctx context.Context, q AcknowledgeQuestion) (AcknowledgeAnswer, error) {
 		ctx, cancel := context.WithTimeout(ctx, q.Within)
 		defer cancel()
 		return answer(ctx, q)

@@ -13,7 +13,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -117,8 +116,9 @@ func (s *Access) bind(ctx context.Context, v *validation.Violations, t *outbound
 		v.Add("recipientId", validation.Invalid, "names no recipient: use the id of an HTTP recipient")
 	case err != nil:
 		return err
-	case r.Channel() != recipient.HTTP:
-		v.Add("recipientId", validation.Invalid, "names an email recipient: only the deliveries of HTTP recipients can be pulled")
+	case !r.Describe().Pulled:
+		v.Add("recipientId", validation.Invalid,
+			"names a recipient of the channel "+string(r.Channel())+": only the deliveries of HTTP recipients can be pulled")
 	default:
 		t.RecipientStart = r.GetStartSequence()
 	}

@@ -56,7 +56,7 @@ func (p *Puller) Pull(ctx context.Context, req *outboundv1.PullDeliveriesRequest
 	if q.Limit == 0 {
 		q.Limit = defaultLimit
 	}
-	a, err := ask(ctx, func(ctx context.Context) (control.PullAnswer, error) { return control.New(p.bus).AskPull(ctx, q) })
+	a, err := ask(ctx, func(ctx context.Context) (control.PullAnswer, error) { return control.NewPulls(p.bus).Ask(ctx, q) })
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (p *Puller) Acknowledge(
 		Recipient: r.ID, StartSequence: r.StartSequence, Revision: r.Revision, Through: req.GetThrough(), Actor: rpc.Actor(ctx),
 	}
 	a, err := ask(ctx, func(ctx context.Context) (control.AcknowledgeAnswer, error) {
-		return control.New(p.bus).AskAcknowledge(ctx, q)
+		return control.NewPulls(p.bus).Acknowledge(ctx, q)
 	})
 	switch {
 	case err != nil:
@@ -144,7 +144,7 @@ func (p *Puller) recipient(ctx context.Context, id string) (*recipient.Recipient
 	case bound && who.RecipientStart != r.StartSequence:
 		return nil, status.Errorf(codes.PermissionDenied,
 			"this token is for a recipient %s that was deleted: ask for a token of the one that exists now", id)
-	case r.HTTP == nil:
+	case !r.Describe().Pulled:
 		return nil, rpc.FailedPrecondition("NOT_HTTP",
 			fmt.Sprintf("recipient %s is of the channel %s, but only the deliveries of HTTP recipients can be pulled", id, r.Channel()))
 	default:

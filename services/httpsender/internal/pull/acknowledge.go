@@ -19,7 +19,9 @@ const answerReserve = 2 * time.Second
 
 // Acknowledge ends what is not final of a recipient's deliveries up to a number, as delivered. It may stop earlier, when the asker's time
 // is nearly over: the answer's cursor says where.
-func (a *Answerer) Acknowledge(ctx context.Context, r *recipient.Recipient, q control.AcknowledgeQuestion) (control.AcknowledgeAnswer, error) {
+func (a *Answerer) Acknowledge(
+	ctx context.Context, r *recipient.Recipient, q control.AcknowledgeQuestion,
+) (control.AcknowledgeAnswer, error) {
 	began := time.Now()
 	cursor, last, err := a.cursor(ctx, r)
 	out := control.AcknowledgeAnswer{Cursor: cursor, Last: last}
@@ -95,11 +97,11 @@ func (a *Answerer) endOne(ctx context.Context, r *recipient.Recipient, x *item, 
 		var unwanted *delivery.Verdict
 		if x.at != 0 {
 			newest = &x.newest
-		} else if v, _, is := delivery.Unwanted(r, x.message(), a.Matches); is {
-			unwanted = &v
+		} else if v, _, is := x.message().Unwanted(r, a.Matches); is {
+			unwanted = v
 		}
 		stored := make(chan error, 1)
-		a.Log.AppendAfter(delivery.Acknowledged(r, x.message(), x.number, newest, unwanted, actor), x.at, func(err error) { stored <- err })
+		a.Log.AppendAfter(x.message().Acknowledged(r, x.number, newest, unwanted, actor), x.at, func(err error) { stored <- err })
 		var err error
 		select {
 		case err = <-stored:

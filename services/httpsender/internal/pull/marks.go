@@ -28,10 +28,10 @@ func (m *Marks) Through(recipientID string) uint64 {
 	return sequence
 }
 
-// Follow keeps to the marks of the HTTP recipients until ctx ends.
-func (m *Marks) Follow(ctx context.Context, conn *bus.Conn, log *slog.Logger) {
+// Follow keeps to the marks of the recipients of a channel until ctx ends.
+func (m *Marks) Follow(ctx context.Context, conn *bus.Conn, ch recipient.Channel, log *slog.Logger) {
 	for ctx.Err() == nil {
-		err := control.NewPulledMarks(conn).Watch(ctx, recipient.HTTP, func(id string, mark control.PulledMark) {
+		err := control.NewPulledMarks(conn).Watch(ctx, ch, func(id string, mark control.PulledMark) {
 			m.through.Store(id, mark.Sequence)
 		})
 		if err != nil && ctx.Err() == nil && conn.Connected() {

@@ -58,8 +58,8 @@ type item struct {
 }
 
 // message is the item's as a sender is handed it out.
-func (x *item) message() delivery.Message {
-	return delivery.Message{Event: x.event.Event, Sequence: x.event.Sequence, Stored: x.event.Time}
+func (x *item) message() *delivery.Message {
+	return &delivery.Message{Event: x.event.Event, Sequence: x.event.Sequence, Stored: x.event.Time}
 }
 
 // Pull returns the deliveries of a recipient behind a number, in the order of their numbers.
@@ -114,7 +114,7 @@ func (a *Answerer) pulled(r *recipient.Recipient, x *item) (control.PulledDelive
 	}
 	if x.at != 0 {
 		d.State, d.Reason, d.Detail = string(x.newest.State), string(x.newest.Reason), x.newest.Detail
-	} else if v, state, unwanted := delivery.Unwanted(r, x.message(), a.Matches); unwanted {
+	} else if v, state, unwanted := x.message().Unwanted(r, a.Matches); unwanted {
 		d.State, d.Reason, d.Detail = string(state), string(v.Reason), v.Detail
 	}
 	switch delivery.State(d.State) {
