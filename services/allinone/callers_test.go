@@ -134,8 +134,8 @@ func (r *running) apiToken(role string, end time.Time) string {
 	return token
 }
 
-// receiverToken is a token of the recipient that the routes of the matrix name. That one is gone again: what its receiver may ask for is not
-// found.
+// receiverToken is a token of the recipient that the routes of the matrix name. That one is gone again: what its receiver may ask for is
+// not found.
 func (r *running) receiverToken() string {
 	r.t.Helper()
 	r.recipient("Pulled", "https://receiver.example/x", `,"id":"x"`)
