@@ -132,7 +132,8 @@ func (r *receiver) bodies() string {
 
 func TestWhatWasMissedIsShown(t *testing.T) {
 	s := clitest.Serve(t, map[string]clitest.Answer{pulls: page(false, delivered(3),
-		bare(7, outboundv1.DeliveryState_SKIPPED, "filter", "not meant"), bare(8, outboundv1.DeliveryState_WAITING, "", "the template fails"), waiting(9))})
+		bare(7, outboundv1.DeliveryState_SKIPPED, "filter", "not meant"),
+		bare(8, outboundv1.DeliveryState_WAITING, "", "the template fails"), waiting(9))})
 	got := s.Run(t, pull.Command, "pull", "crm", "--after", "0")
 	want := `SEQUENCE  EVENT   TYPE       STATE      ACCEPTED              BODY
 3         tux~e3  disk_full  DELIVERED  2023-11-14T22:13:20Z  7 B
