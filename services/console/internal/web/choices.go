@@ -12,24 +12,13 @@ const choicesMost = 1000
 
 // RecipientChoices returns the recipients as options, by display name. It returns none while they are unavailable.
 func RecipientChoices(ctx context.Context, api API) []Option {
-	return recipientChoices(ctx, api, func(*outboundv1.Recipient) bool { return true })
-}
-
-// ReceiverChoices returns the recipients whose deliveries can be pulled, as RecipientChoices does.
-func ReceiverChoices(ctx context.Context, api API) []Option {
-	return recipientChoices(ctx, api, func(r *outboundv1.Recipient) bool { return r.GetHttp() != nil && r.GetDeleteTime() == nil })
-}
-
-func recipientChoices(ctx context.Context, api API, wanted func(*outboundv1.Recipient) bool) []Option {
 	answer, err := api.Recipients.ListRecipients(ctx, &outboundv1.ListRecipientsRequest{PageSize: choicesMost})
 	if err != nil {
 		return nil
 	}
 	out := make([]Option, 0, len(answer.GetRecipients()))
 	for _, r := range answer.GetRecipients() {
-		if wanted(r) {
-			out = append(out, Option{Value: r.GetId(), Label: r.GetDisplayName()})
-		}
+		out = append(out, Option{Value: r.GetId(), Label: r.GetDisplayName()})
 	}
 	return out
 }

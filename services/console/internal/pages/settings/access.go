@@ -146,7 +146,7 @@ func renderTokens(r *web.Request, p tokensPage) error {
 	if err != nil {
 		return err
 	}
-	p.Tokens, p.recipients = answer.GetTokens(), web.ReceiverChoices(r.Context(), r.API)
+	p.Tokens, p.recipients = answer.GetTokens(), web.RecipientChoices(r.Context(), r.API)
 	return r.Render("tokens", p)
 }
 
