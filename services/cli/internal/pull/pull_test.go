@@ -1,6 +1,7 @@
 package pull_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -160,6 +161,10 @@ func TestNothingToPullIsSaid(t *testing.T) {
 	if calls := paths(s); !slices.Equal(calls, []string{"limit=100"}) {
 		t.Error(calls)
 	}
+	got = s.Run(t, pull.Command, "pull", "crm", "--after", "10")
+	if got.Code != exit.CodeOK || !strings.HasPrefix(got.Err, "nothing to pull\nnumber 10 was not given yet, the last one is 9") {
+		t.Errorf("%+v", got)
+	}
 	got = s.Run(t, pull.Command, "pull", "crm", "-o", "json")
 	answer := &outboundv1.PullDeliveriesResponse{}
 	if err := protojson.Unmarshal([]byte(got.Out), answer); err != nil || got.Code != exit.CodeOK || len(answer.GetDeliveries()) != 0 {
@@ -179,7 +184,7 @@ func TestPagesAreJoined(t *testing.T) {
 		answer.GetCursor() != 1 || answer.GetLast() != 9 || !strings.Contains(got.Out, `"body": "eyJuIjo3fQ=="`) {
 		t.Errorf("%v\n%s", answer, got.Out)
 	}
-	if calls := paths(s); !slices.Equal(calls, []string{"after=3&limit=500", "after=5&limit=500", "after=6&limit=500"}) {
+	if calls := paths(s); !slices.Equal(calls, []string{"after=3&limit=100", "after=5&limit=100", "after=6&limit=100"}) {
 		t.Error(calls)
 	}
 }
@@ -204,7 +209,7 @@ func TestWithoutANumberFinalDeliveriesAreLeftOutOfEveryPage(t *testing.T) {
 	if got.Code != exit.CodeOK || strings.Contains(got.Out, "DELIVERED") || !strings.Contains(got.Out, "tux~e9") || got.Err != "pulled 3\n" {
 		t.Errorf("%+v", got)
 	}
-	if calls := paths(s); !slices.Equal(calls, []string{"limit=500", "after=6&limit=500"}) {
+	if calls := paths(s); !slices.Equal(calls, []string{"limit=100", "after=6&limit=100"}) {
 		t.Error(calls)
 	}
 }
@@ -228,7 +233,7 @@ func TestDeliveriesArePostedAsTheyAre(t *testing.T) {
 	if header := to.got[1].header; !maps.EqualFunc(header, want, slices.Equal) {
 		t.Errorf("posted with %v", header)
 	}
-	calls := []string{"after=0&limit=100", "map[through:2]", "after=2&limit=98", "map[through:3]"}
+	calls := []string{"after=0&limit=20", "map[through:2]", "after=2&limit=20", "map[through:3]"}
 	if got := paths(s); !slices.Equal(got, calls) {
 		t.Error(got)
 	}
@@ -247,7 +252,7 @@ func TestAReceiverThatFailsStopsThePosts(t *testing.T) {
 		if err := protojson.Unmarshal([]byte(got.Out), answer); err != nil || answer.GetNextAfter() != 1 || !answer.GetMore() {
 			t.Errorf("%v: %v", err, answer)
 		}
-		if calls := paths(s); !slices.Equal(calls, []string{"limit=100", "map[through:1]"}) || to.bodies() != `{"n":1} {"n":2}` {
+		if calls := paths(s); !slices.Equal(calls, []string{"limit=20", "map[through:1]"}) || to.bodies() != `{"n":1} {"n":2}` {
 			t.Error(calls, to.bodies())
 		}
 	}
@@ -322,5 +327,29 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 			len(paths(s)) > 0 {
 			t.Errorf("%s: %+v", args, got)
 		}
+	}
+}
+
+func TestAnInterruptAcknowledgesWhatWasAccepted(t *testing.T) {
+	s := clitest.Serve(t, map[string]clitest.Answer{pulls: page(false, waiting(1), waiting(2)), acknowledges: acknowledged(1)})
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	to := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, in *http.Request) {
+		if _, err := io.Copy(io.Discard, in.Body); err != nil {
+			t.Error(err)
+		}
+		if in.Header.Get("Outbound-Sequence") == "2" {
+			interrupt()
+			<-in.Context().Done()
+		}
+	}))
+	t.Cleanup(to.Close)
+	got := s.RunContext(ctx, pull.Command, "pull", "crm", "--post-to", to.URL, "--acknowledge")
+	if got.Code != exit.CodeFailed || !strings.Contains(got.Err, "post delivery 2") ||
+		!strings.Contains(got.Err, "posted 1, acknowledged 1 that were not final, up to number 1") {
+		t.Errorf("%+v", got)
+	}
+	if calls := paths(s); !slices.Equal(calls, []string{"limit=20", "map[through:1]"}) {
+		t.Error(calls)
 	}
 }

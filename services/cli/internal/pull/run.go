@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	// pageMost is how many deliveries the server returns at most at once.
-	pageMost = 500
+	// pageMost is how many deliveries are asked for at once: the bodies of more may be too large for an answer. Those that are posted are
+	// asked for in smaller pages, so that a slow receiver gets the last of a page while its signature is still valid: for five minutes.
+	pageMost, postedMost = 100, 20
 	// acknowledgeTimeout bounds an acknowledgement, which an interrupt does not end.
 	acknowledgeTimeout = 30 * time.Second
 )
@@ -93,6 +94,9 @@ func (r *run) begin() uint64 {
 // ask asks for the next page.
 func (r *run) ask(ctx context.Context) (*outboundv1.PullDeliveriesResponse, error) {
 	size := pageMost
+	if r.to != nil {
+		size = postedMost
+	}
 	if r.limit > 0 {
 		size = min(size, r.limit-r.pulled)
 	}
@@ -185,6 +189,10 @@ func (r *run) summary() {
 	}
 	if r.pulled == 0 {
 		r.Note("nothing to pull")
+		if last := r.joined.GetLast(); !r.pending && r.options.after > last {
+			r.Note("number %d was not given yet, the last one is %d: a recipient that was created again begins at 1, so pull with --after 0",
+				r.options.after, last)
+		}
 		return
 	}
 	line := fmt.Sprintf("pulled %d", r.pulled)
