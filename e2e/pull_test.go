@@ -161,6 +161,10 @@ func acknowledges(t *testing.T, h *harness.System, receiver *harness.Client, id 
 		len(p.Violations) != 1 || p.Violations[0].Field != "through" {
 		t.Errorf("a number that was not given: %d %+v", code, p)
 	}
+	if code, p := receiver.Refused(t, http.MethodGet, "/v1/recipients/"+id+"/deliveries:pull?after="+strconv.Itoa(pulledAll+1), nil); code !=
+		http.StatusBadRequest || len(p.Violations) != 1 || p.Violations[0].Field != "after" {
+		t.Errorf("what follows a number that was not given: %d %+v", code, p)
+	}
 	done := receiver.Do(t, http.MethodPost, path, harness.Object{"through": pulledBefore + pulledHalf})
 	if got := number(t, done["acknowledged"]); number(t, done["cursor"]) != pulledBefore+pulledHalf || got < pulledHalf-1 || got > pulledHalf {
 		t.Errorf("acknowledged as %v", done)

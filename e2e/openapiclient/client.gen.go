@@ -3773,7 +3773,8 @@ type AcknowledgeDeliveriesJSONBody struct {
 // PullDeliveriesParams defines parameters for PullDeliveries.
 type PullDeliveriesParams struct {
 	// After The number behind which the deliveries begin: the last `Outbound-Sequence` that the receiver has, without a gap in front of it. 0: from
-	// the first one that is stored. Left out: from the first one that is not final, without those that are.
+	// the first one that is stored. Left out: from the first one that is not final, without those that are; to go on then, acknowledge and
+	// repeat the request. A number that was not given yet is refused.
 	After *string `form:"after,omitempty" json:"after,omitempty"`
 
 	// Limit Deliveries at most, up to 500. Default 100. There may be fewer although others follow: see PullDeliveriesResponse.more.

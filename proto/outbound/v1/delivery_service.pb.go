@@ -2819,7 +2819,8 @@ type PullDeliveriesRequest struct {
 	// The recipient.
 	RecipientId string `protobuf:"bytes,1,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
 	// The number behind which the deliveries begin: the last `Outbound-Sequence` that the receiver has, without a gap in front of it. 0: from
-	// the first one that is stored. Left out: from the first one that is not final, without those that are.
+	// the first one that is stored. Left out: from the first one that is not final, without those that are; to go on then, acknowledge and
+	// repeat the request. A number that was not given yet is refused.
 	After *uint64 `protobuf:"varint,2,opt,name=after,proto3,oneof" json:"after,omitempty"`
 	// Deliveries at most, up to 500. Default 100. There may be fewer although others follow: see PullDeliveriesResponse.more.
 	Limit         int32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`

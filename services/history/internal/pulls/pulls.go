@@ -60,6 +60,9 @@ func (p *Puller) Pull(ctx context.Context, req *outboundv1.PullDeliveriesRequest
 	if err != nil {
 		return nil, err
 	}
+	if req.GetAfter() > a.Last {
+		return nil, rpc.InvalidArgument(notGiven("after", r.ID, req.GetAfter(), a.Last, "; one that was created again begins anew: pull after 0"))
+	}
 	resp := &outboundv1.PullDeliveriesResponse{NextAfter: a.Cursor, More: a.More, Cursor: a.Cursor, Last: a.Last}
 	if req.After != nil {
 		resp.NextAfter = req.GetAfter()
@@ -113,14 +116,19 @@ func (p *Puller) Acknowledge(
 	case err != nil:
 		return nil, err
 	case q.Through > a.Last:
-		return nil, rpc.InvalidArgument(rpc.Violation{Field: "through", Reason: "NOT_GIVEN",
-			Description: fmt.Sprintf("no delivery of recipient %s has the number %d: the last one has %d", r.ID, q.Through, a.Last)})
+		return nil, rpc.InvalidArgument(notGiven("through", r.ID, q.Through, a.Last, ""))
 	case a.Cursor < q.Through:
 		return nil, rpc.Unavailable(fmt.Sprintf("acknowledged up to number %d of %d (%d deliveries ended by it) before the time was over: "+
 			"repeat the call", a.Cursor, q.Through, a.Ended))
 	default:
 		return &outboundv1.AcknowledgeDeliveriesResponse{Acknowledged: int32(a.Ended), Cursor: a.Cursor}, nil
 	}
+}
+
+// notGiven is the violation of a field with a number that no delivery has yet.
+func notGiven(field, id string, number, last uint64, remedy string) rpc.Violation {
+	return rpc.Violation{Field: field, Reason: "NOT_GIVEN",
+		Description: fmt.Sprintf("no delivery of recipient %s has the number %d: the last one has %d%s", id, number, last, remedy)}
 }
 
 // recipient is the HTTP recipient of a call, if the caller may have its deliveries. What others have a receiver does not learn, nor whether

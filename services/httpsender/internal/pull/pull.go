@@ -29,6 +29,8 @@ const (
 	// maxPage is how many bytes the bodies of one answer have at most, compressed, unless it is a single one: with their base64 and the
 	// headers they must fit into a message of the broker, of which 512 KiB are required.
 	maxPage = 256 << 10
+	// maxBodies is how many bytes they have as they are.
+	maxBodies = 4 << 20
 )
 
 // Deps are what an answerer needs, all required.
@@ -73,7 +75,10 @@ func (a *Answerer) Pull(ctx context.Context, r *recipient.Recipient, q control.P
 	if !pending {
 		after = *q.After
 	}
-	for size := 0; ; {
+	if after > last {
+		return out, nil
+	}
+	for size, plain := 0, 0; ; {
 		items, next, err := a.batch(ctx, r, after, min(atOnce, max(q.Limit-len(out.Deliveries), 1)))
 		if err != nil || next == after {
 			return out, err
@@ -86,15 +91,15 @@ func (a *Answerer) Pull(ctx context.Context, r *recipient.Recipient, q control.P
 				}
 				continue
 			}
-			d, err := a.pulled(r, &x)
+			d, length, err := a.pulled(r, &x)
 			if err != nil {
 				return out, err
 			}
-			if len(out.Deliveries) > 0 && (len(out.Deliveries) == q.Limit || size+len(d.Body) > maxPage) {
+			if len(out.Deliveries) > 0 && (size+len(d.Body) > maxPage || plain+length > maxBodies) {
 				out.More = true
 				return out, nil
 			}
-			size += len(d.Body)
+			size, plain = size+len(d.Body), plain+length
 			out.Deliveries = append(out.Deliveries, d)
 			out.Last = max(out.Last, x.number)
 		}
@@ -106,10 +111,10 @@ func (a *Answerer) Pull(ctx context.Context, r *recipient.Recipient, q control.P
 	}
 }
 
-// pulled is an item as it is answered.
-func (a *Answerer) pulled(r *recipient.Recipient, x *item) (control.PulledDelivery, error) {
+// pulled is an item as it is answered, and how long its body is before it is compressed.
+func (a *Answerer) pulled(r *recipient.Recipient, x *item) (d control.PulledDelivery, length int, err error) {
 	e := x.event
-	d := control.PulledDelivery{
+	d = control.PulledDelivery{
 		Number: x.number, EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Accepted: e.Time, State: string(delivery.StateWaiting),
 	}
 	if x.at != 0 {
@@ -120,7 +125,7 @@ func (a *Answerer) pulled(r *recipient.Recipient, x *item) (control.PulledDelive
 	switch delivery.State(d.State) {
 	case delivery.StateSkipped, delivery.StateCancelled:
 		d.Note = "it is not meant for the receiver: see state and reason"
-		return d, nil
+		return d, 0, nil
 	default:
 	}
 	header, body, err := a.Render(&delivery.Delivery{
@@ -128,13 +133,13 @@ func (a *Answerer) pulled(r *recipient.Recipient, x *item) (control.PulledDelive
 	})
 	if err != nil {
 		d.Note = "the request can't be created: " + err.Error()
-		return d, nil
+		return d, 0, nil
 	}
 	if d.Header = header; len(body) == 0 {
-		return d, nil
+		return d, 0, nil
 	}
 	d.Body, err = compress(body)
-	return d, err
+	return d, len(body), err
 }
 
 func compress(body []byte) ([]byte, error) {
