@@ -53,6 +53,9 @@ func beside() []aspect {
 		{"a dead recipient among ten harms only itself", deadAmongTen},
 		{"services answer and changes are told", tellsWhoAnswers},
 		{"users and tokens open the doors", letsPeopleIn},
+		{"a receiver pulls what it missed", pullsWhatItMissed},
+		{"a receiver pulls instead of being sent", pullsInsteadOfBeingSent},
+		{"the clients of the manual pull", clientsOfTheManualPull},
 	}
 }
 
@@ -60,8 +63,8 @@ func beside() []aspect {
 func appliances() []string {
 	return []string{
 		"again-1", "arrives-1", "bad-nats", "bad-post", "breaker-1", "operator-1", "cancels-1", "changes-1", "holds-1", "json-1", "locked-1",
-		"purged-deleted", "purged-delayed", "purged-held", "purged-strict", "repeats-1", "replays-1", "retries-1", "skips-1", "ten-1",
-		"tested-1", "told-1", "types-1",
+		"pull-1", "pull-2", "pull-3", "purged-deleted", "purged-delayed", "purged-held", "purged-strict", "repeats-1",
+		"replays-1", "retries-1", "skips-1", "ten-1", "tested-1", "told-1", "types-1",
 	}
 }
 

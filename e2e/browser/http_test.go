@@ -73,16 +73,7 @@ func (p *place) httpStory(t *testing.T) {
 	board.See("#day-"+id, "100 %")
 	p.arrived(t, "story", first, http.StatusOK)
 
-	// What is pressed stays under the mouse though more arrives.
-	before := read(t, list).Records
-	release := list.Hold(row(first) + " a[data-drawer]")
-	held := p.publish(t, token, harness.NewEvent("desk-1", "story-held", begun, harness.Object{"external_key": "INC-0"}))
-	p.arrived(t, "story", held, http.StatusOK)
-	list.Await("to be told of it", fmt.Sprintf("eyes.tally.records > %d", before))
-	if n := list.Count(row(held)); n != 0 {
-		t.Error("the list moved under the mouse")
-	}
-	release().See("#drawer", "INC-1").Click("#drawer [data-drawer-close]", "").See(row(held), "delivered")
+	p.holdsStill(t, list, token, first, row)
 
 	// The receiver breaks.
 	p.receiver.Answer("story", http.StatusInternalServerError)
@@ -106,6 +97,20 @@ func (p *place) httpStory(t *testing.T) {
 	board.See("#queue-"+id, "0")
 	kept(board)
 	p.arrived(t, "story", second, http.StatusInternalServerError, http.StatusOK, http.StatusOK)
+}
+
+// holdsStill shows that what is pressed stays under the mouse though more arrives.
+func (p *place) holdsStill(t *testing.T, list *browser.Page, token, first string, row func(string) string) {
+	t.Helper()
+	before := read(t, list).Records
+	release := list.Hold(row(first) + " a[data-drawer]")
+	held := p.publish(t, token, harness.NewEvent("desk-1", "story-held", begun, harness.Object{"external_key": "INC-0"}))
+	p.arrived(t, "story", held, http.StatusOK)
+	list.Await("to be told of it", fmt.Sprintf("eyes.tally.records > %d", before))
+	if n := list.Count(row(held)); n != 0 {
+		t.Error("the list moved under the mouse")
+	}
+	release().See("#drawer", "INC-1").Click("#drawer [data-drawer-close]", "").See(row(held), "delivered")
 }
 
 // arrived waits until a receiver has answered an event so often and in such ways.

@@ -288,6 +288,7 @@ func (e ReplayState) Valid() bool {
 const (
 	ADMIN           RoleKind = "ADMIN"
 	OPERATOR        RoleKind = "OPERATOR"
+	RECEIVER        RoleKind = "RECEIVER"
 	ROLEUNSPECIFIED RoleKind = "ROLE_UNSPECIFIED"
 	VIEWER          RoleKind = "VIEWER"
 )
@@ -298,6 +299,8 @@ func (e RoleKind) Valid() bool {
 	case ADMIN:
 		return true
 	case OPERATOR:
+		return true
+	case RECEIVER:
 		return true
 	case ROLEUNSPECIFIED:
 		return true
@@ -432,6 +435,15 @@ func (e TimeSeriesRange) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// AcknowledgeDeliveriesResponse Response of AcknowledgeDeliveries.
+type AcknowledgeDeliveriesResponse struct {
+	// Acknowledged Number of deliveries that ended by it.
+	Acknowledged *int32 `json:"acknowledged,omitempty"`
+
+	// Cursor The number up to which all deliveries are final, at least.
+	Cursor *string `json:"cursor,omitempty"`
 }
 
 // Activity Deliveries in one hour.
@@ -2236,6 +2248,64 @@ type PublishEventResponse struct {
 	Sequence *string `json:"sequence,omitempty"`
 }
 
+// PullDeliveriesResponse Response of PullDeliveries.
+type PullDeliveriesResponse struct {
+	// Cursor The number up to which all deliveries are final, by push or by acknowledgement, at least.
+	Cursor *string `json:"cursor,omitempty"`
+
+	// Deliveries The deliveries. A number that is missing between them is that of an event that is no longer stored.
+	Deliveries *[]PulledDelivery `json:"deliveries,omitempty"`
+
+	// Last The last number that was given.
+	Last *string `json:"last,omitempty"`
+
+	// More Whether others follow.
+	More *bool `json:"more,omitempty"`
+
+	// NextAfter The number to go on behind: the `after` of the next request.
+	NextAfter *string `json:"nextAfter,omitempty"`
+}
+
+// PulledDelivery A delivery that is pulled.
+type PulledDelivery struct {
+	// AcceptTime When the event was accepted.
+	AcceptTime *time.Time `json:"acceptTime,omitempty"`
+
+	// ApplianceId The appliance.
+	ApplianceId *string `json:"applianceId,omitempty"`
+
+	// Body The body of the request. Empty if the delivery is SKIPPED or CANCELLED.
+	Body *[]byte `json:"body,omitempty"`
+
+	// Detail Explanation, as a sentence.
+	Detail *string `json:"detail,omitempty"`
+
+	// EventId Event key: `<appliance>~<event id>`.
+	EventId *string `json:"eventId,omitempty"`
+
+	// EventType The event type.
+	EventType *string `json:"eventType,omitempty"`
+
+	// Headers The headers of the request that are Outbound's: `Content-Type`, `Webhook-…`, `Outbound-…` and, in binary mode, `Ce-…`. The signatures are
+	// of the time of this response.
+	Headers *map[string]string `json:"headers,omitempty"`
+
+	// Note Why there is no body, as a sentence.
+	Note *string `json:"note,omitempty"`
+
+	// Previous The number before it.
+	Previous *string `json:"previous,omitempty"`
+
+	// Reason Reason of the state, as one word. See Delivery.reason.
+	Reason *string `json:"reason,omitempty"`
+
+	// Sequence Its number. See Delivery.sequence.
+	Sequence *string `json:"sequence,omitempty"`
+
+	// State State of the delivery.
+	State *DeliveryState `json:"state,omitempty"`
+}
+
 // PurgeRecipientResponse Response of PurgeRecipient.
 type PurgeRecipientResponse struct {
 	// Cancelled Number of deliveries that are, or would be, cancelled.
@@ -3101,6 +3171,13 @@ type Token struct {
 	// NeverExpires Whether it never expires. Tokens of earlier releases without an expiry do not set it.
 	NeverExpires *bool `json:"neverExpires,omitempty"`
 
+	// RecipientId The recipient whose deliveries a token with the role RECEIVER pulls. Required for that role, and refused for others. The token is refused
+	// once the recipient is deleted, also if another one is created with the same id.
+	RecipientId *string `json:"recipientId,omitempty"`
+
+	// RecipientStart Where the recipient's events begin: what tells it from another one with the same id. Set by the server.
+	RecipientStart *string `json:"recipientStart,omitempty"`
+
 	// Role Role of the token. Default VIEWER.
 	Role *RoleKind `json:"role,omitempty"`
 }
@@ -3687,6 +3764,23 @@ type TestRecipientJSONBody struct {
 	EventType *string `json:"eventType,omitempty"`
 }
 
+// AcknowledgeDeliveriesJSONBody defines parameters for AcknowledgeDeliveries.
+type AcknowledgeDeliveriesJSONBody struct {
+	// Through The number up to which the receiver has everything.
+	Through *string `json:"through,omitempty"`
+}
+
+// PullDeliveriesParams defines parameters for PullDeliveries.
+type PullDeliveriesParams struct {
+	// After The number behind which the deliveries begin: the last `Outbound-Sequence` that the receiver has, without a gap in front of it. 0: from
+	// the first one that is stored. Left out: from the first one that is not final, without those that are; to go on then, acknowledge and
+	// repeat the request. A number that was not given yet is refused.
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit Deliveries at most, up to 500. Default 100. There may be fewer although others follow: see PullDeliveriesResponse.more.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // PreviewRecipientJSONBody defines parameters for PreviewRecipient.
 type PreviewRecipientJSONBody struct {
 	// EventId A stored event, by its key. Empty: a sample.
@@ -3890,6 +3984,9 @@ type RotateSigningSecretJSONRequestBody RotateSigningSecretJSONBody
 
 // TestRecipientJSONRequestBody defines body for TestRecipient for application/json ContentType.
 type TestRecipientJSONRequestBody TestRecipientJSONBody
+
+// AcknowledgeDeliveriesJSONRequestBody defines body for AcknowledgeDeliveries for application/json ContentType.
+type AcknowledgeDeliveriesJSONRequestBody AcknowledgeDeliveriesJSONBody
 
 // PreviewRecipientJSONRequestBody defines body for PreviewRecipient for application/json ContentType.
 type PreviewRecipientJSONRequestBody PreviewRecipientJSONBody
@@ -4644,6 +4741,29 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/recipients/{id}:test (the `TestRecipient` operationId).
 	TestRecipient(ctx context.Context, id string, body TestRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcknowledgeDeliveriesWithBody Acknowledges the deliveries of an HTTP recipient up to a number: those that are not final end as DELIVERED (`pulled`) and are not sent
+	// any more.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/recipients/{recipient_id}/deliveries:acknowledge (the `AcknowledgeDeliveries` operationId).
+	AcknowledgeDeliveriesWithBody(ctx context.Context, recipientId string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcknowledgeDeliveries Acknowledges the deliveries of an HTTP recipient up to a number: those that are not final end as DELIVERED (`pulled`) and are not sent
+	// any more.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/recipients/{recipient_id}/deliveries:acknowledge (the `AcknowledgeDeliveries` operationId).
+	AcknowledgeDeliveries(ctx context.Context, recipientId string, body AcknowledgeDeliveriesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PullDeliveries Pulls the deliveries of an HTTP recipient behind a number, in the order of their numbers: each as it would be sent now, with its body and
+	// its signatures. For a receiver that was away and fetches what it missed. Nothing changes by it: see AcknowledgeDeliveries. Fails with
+	// UNAVAILABLE if no http-sender is there.
+	//
+	// Corresponds with GET /v1/recipients/{recipient_id}/deliveries:pull (the `PullDeliveries` operationId).
+	PullDeliveries(ctx context.Context, recipientId string, params *PullDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PreviewRecipientWithBody Renders the email or HTTP request for an event, without sending it. The recipient can be
 	// an unsaved one; the event is a stored event or a sample. Secrets are not shown.
@@ -6078,6 +6198,59 @@ func (c *Client) TestRecipientWithBody(ctx context.Context, id string, contentTy
 // Corresponds with POST /v1/recipients/{id}:test (the `TestRecipient` operationId).
 func (c *Client) TestRecipient(ctx context.Context, id string, body TestRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewTestRecipientRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcknowledgeDeliveriesWithBody Acknowledges the deliveries of an HTTP recipient up to a number: those that are not final end as DELIVERED (`pulled`) and are not sent
+// any more.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/recipients/{recipient_id}/deliveries:acknowledge (the `AcknowledgeDeliveries` operationId).
+func (c *Client) AcknowledgeDeliveriesWithBody(ctx context.Context, recipientId string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcknowledgeDeliveriesRequestWithBody(c.Server, recipientId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcknowledgeDeliveries Acknowledges the deliveries of an HTTP recipient up to a number: those that are not final end as DELIVERED (`pulled`) and are not sent
+// any more.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/recipients/{recipient_id}/deliveries:acknowledge (the `AcknowledgeDeliveries` operationId).
+func (c *Client) AcknowledgeDeliveries(ctx context.Context, recipientId string, body AcknowledgeDeliveriesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcknowledgeDeliveriesRequest(c.Server, recipientId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PullDeliveries Pulls the deliveries of an HTTP recipient behind a number, in the order of their numbers: each as it would be sent now, with its body and
+// its signatures. For a receiver that was away and fetches what it missed. Nothing changes by it: see AcknowledgeDeliveries. Fails with
+// UNAVAILABLE if no http-sender is there.
+//
+// Corresponds with GET /v1/recipients/{recipient_id}/deliveries:pull (the `PullDeliveries` operationId).
+func (c *Client) PullDeliveries(ctx context.Context, recipientId string, params *PullDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPullDeliveriesRequest(c.Server, recipientId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -9870,6 +10043,126 @@ func NewTestRecipientRequestWithBody(server string, id string, contentType strin
 	return req, nil
 }
 
+// NewAcknowledgeDeliveriesRequest calls the generic AcknowledgeDeliveries builder with application/json body
+func NewAcknowledgeDeliveriesRequest(server string, recipientId string, body AcknowledgeDeliveriesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAcknowledgeDeliveriesRequestWithBody(server, recipientId, "application/json", bodyReader)
+}
+
+// NewAcknowledgeDeliveriesRequestWithBody constructs an http.Request for the AcknowledgeDeliveries method, with any body, and a specified content type
+func NewAcknowledgeDeliveriesRequestWithBody(server string, recipientId string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "recipient_id", recipientId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/recipients/%s/deliveries:acknowledge", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPullDeliveriesRequest constructs an http.Request for the PullDeliveries method
+func NewPullDeliveriesRequest(server string, recipientId string, params *PullDeliveriesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "recipient_id", recipientId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/recipients/%s/deliveries:pull", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uint64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewPreviewRecipientRequest calls the generic PreviewRecipient builder with application/json body
 func NewPreviewRecipientRequest(server string, body PreviewRecipientJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -11717,6 +12010,31 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/recipients/{id}:test (the `TestRecipient` operationId).
 	TestRecipientWithResponse(ctx context.Context, id string, body TestRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*TestRecipientAnswer, error)
+
+	// AcknowledgeDeliveriesWithBodyWithResponse Acknowledges the deliveries of an HTTP recipient up to a number: those that are not final end as DELIVERED (`pulled`) and are not sent
+	// any more.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/recipients/{recipient_id}/deliveries:acknowledge (the `AcknowledgeDeliveries` operationId).
+	AcknowledgeDeliveriesWithBodyWithResponse(ctx context.Context, recipientId string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AcknowledgeDeliveriesAnswer, error)
+
+	// AcknowledgeDeliveriesWithResponse Acknowledges the deliveries of an HTTP recipient up to a number: those that are not final end as DELIVERED (`pulled`) and are not sent
+	// any more.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/recipients/{recipient_id}/deliveries:acknowledge (the `AcknowledgeDeliveries` operationId).
+	AcknowledgeDeliveriesWithResponse(ctx context.Context, recipientId string, body AcknowledgeDeliveriesJSONRequestBody, reqEditors ...RequestEditorFn) (*AcknowledgeDeliveriesAnswer, error)
+
+	// PullDeliveriesWithResponse Pulls the deliveries of an HTTP recipient behind a number, in the order of their numbers: each as it would be sent now, with its body and
+	// its signatures. For a receiver that was away and fetches what it missed. Nothing changes by it: see AcknowledgeDeliveries. Fails with
+	// UNAVAILABLE if no http-sender is there.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/recipients/{recipient_id}/deliveries:pull (the `PullDeliveries` operationId).
+	PullDeliveriesWithResponse(ctx context.Context, recipientId string, params *PullDeliveriesParams, reqEditors ...RequestEditorFn) (*PullDeliveriesAnswer, error)
 
 	// PreviewRecipientWithBodyWithResponse Renders the email or HTTP request for an event, without sending it. The recipient can be
 	// an unsaved one; the event is a stored event or a sample. Secrets are not shown.
@@ -14230,6 +14548,102 @@ func (r TestRecipientAnswer) ContentType() string {
 	return ""
 }
 
+type AcknowledgeDeliveriesAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AcknowledgeDeliveriesResponse
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AcknowledgeDeliveriesAnswer) GetJSON200() *AcknowledgeDeliveriesResponse {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r AcknowledgeDeliveriesAnswer) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AcknowledgeDeliveriesAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AcknowledgeDeliveriesAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AcknowledgeDeliveriesAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AcknowledgeDeliveriesAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PullDeliveriesAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PullDeliveriesResponse
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PullDeliveriesAnswer) GetJSON200() *PullDeliveriesResponse {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r PullDeliveriesAnswer) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PullDeliveriesAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PullDeliveriesAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PullDeliveriesAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PullDeliveriesAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type PreviewRecipientAnswer struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -16426,6 +16840,49 @@ func (c *ClientWithResponses) TestRecipientWithResponse(ctx context.Context, id 
 	return ParseTestRecipientAnswer(rsp)
 }
 
+// AcknowledgeDeliveriesWithBodyWithResponse Acknowledges the deliveries of an HTTP recipient up to a number: those that are not final end as DELIVERED (`pulled`) and are not sent
+// any more.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/recipients/{recipient_id}/deliveries:acknowledge (the `AcknowledgeDeliveries` operationId).
+func (c *ClientWithResponses) AcknowledgeDeliveriesWithBodyWithResponse(ctx context.Context, recipientId string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AcknowledgeDeliveriesAnswer, error) {
+	rsp, err := c.AcknowledgeDeliveriesWithBody(ctx, recipientId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcknowledgeDeliveriesAnswer(rsp)
+}
+
+// AcknowledgeDeliveriesWithResponse Acknowledges the deliveries of an HTTP recipient up to a number: those that are not final end as DELIVERED (`pulled`) and are not sent
+// any more.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/recipients/{recipient_id}/deliveries:acknowledge (the `AcknowledgeDeliveries` operationId).
+func (c *ClientWithResponses) AcknowledgeDeliveriesWithResponse(ctx context.Context, recipientId string, body AcknowledgeDeliveriesJSONRequestBody, reqEditors ...RequestEditorFn) (*AcknowledgeDeliveriesAnswer, error) {
+	rsp, err := c.AcknowledgeDeliveries(ctx, recipientId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcknowledgeDeliveriesAnswer(rsp)
+}
+
+// PullDeliveriesWithResponse Pulls the deliveries of an HTTP recipient behind a number, in the order of their numbers: each as it would be sent now, with its body and
+// its signatures. For a receiver that was away and fetches what it missed. Nothing changes by it: see AcknowledgeDeliveries. Fails with
+// UNAVAILABLE if no http-sender is there.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/recipients/{recipient_id}/deliveries:pull (the `PullDeliveries` operationId).
+func (c *ClientWithResponses) PullDeliveriesWithResponse(ctx context.Context, recipientId string, params *PullDeliveriesParams, reqEditors ...RequestEditorFn) (*PullDeliveriesAnswer, error) {
+	rsp, err := c.PullDeliveries(ctx, recipientId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePullDeliveriesAnswer(rsp)
+}
+
 // PreviewRecipientWithBodyWithResponse Renders the email or HTTP request for an event, without sending it. The recipient can be
 // an unsaved one; the event is a stored event or a sample. Secrets are not shown.
 //
@@ -18449,6 +18906,72 @@ func ParseTestRecipientAnswer(rsp *http.Response) (*TestRecipientAnswer, error) 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest TestRecipientResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAcknowledgeDeliveriesAnswer parses an HTTP response from a AcknowledgeDeliveriesWithResponse call
+func ParseAcknowledgeDeliveriesAnswer(rsp *http.Response) (*AcknowledgeDeliveriesAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AcknowledgeDeliveriesAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AcknowledgeDeliveriesResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePullDeliveriesAnswer parses an HTTP response from a PullDeliveriesWithResponse call
+func ParsePullDeliveriesAnswer(rsp *http.Response) (*PullDeliveriesAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PullDeliveriesAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PullDeliveriesResponse
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

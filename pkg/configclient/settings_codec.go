@@ -70,7 +70,9 @@ func DecodeSettings(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) 
 
 // DecodeToken makes a token of the API's.
 func DecodeToken(t *outboundv1.Token) settings.Token {
-	out := settings.Token{ID: t.GetId(), Name: t.GetDisplayName(), Role: settings.Viewer}
+	out := settings.Token{
+		ID: t.GetId(), Name: t.GetDisplayName(), Role: settings.Viewer, Recipient: t.GetRecipientId(), RecipientStart: t.GetRecipientStart(),
+	}
 	if t.GetRole() != outboundv1.Role_ROLE_UNSPECIFIED {
 		out.Role = settings.Role(t.GetRole().String())
 	}

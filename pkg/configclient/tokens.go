@@ -42,6 +42,8 @@ func PrincipalOf(known map[[sha256.Size]byte]settings.Token, token string, now t
 		p.Role = rpc.RoleOperator
 	case settings.Viewer:
 		p.Role = rpc.RoleViewer
+	case settings.Receiver:
+		p.Role, p.Recipient, p.RecipientStart = rpc.RoleReceiver, t.Recipient, t.RecipientStart
 	default:
 		return rpc.Principal{}, rpc.ErrUnknownToken
 	}

@@ -36,6 +36,9 @@ type EngineOptions struct {
 	Matches func(r *recipient.Recipient, e *event.Event) (bool, error)
 	// Numbers, if set, numbers deliveries. No delivery is sent before its number is known.
 	Numbers Numbers
+	// Pulled, if set, is the sequence of EVENTS up to which a recipient has acknowledged what it has pulled: up to there each delivery is
+	// looked up in the log before it is sent.
+	Pulled func(recipientID string) uint64
 	// Freshness, if set, tells how recent Recipients is: no delivery ends for what its recipient selects until that is known as of the
 	// event's acceptance.
 	Freshness Freshness

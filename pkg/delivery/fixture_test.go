@@ -49,6 +49,7 @@ type fixture struct {
 	wrap  func(delivery.Log) delivery.Log
 	queue delivery.Queue
 	// numbers stand for the numbers of deliveries; nil: there are none.
+	pulled  func(string) uint64
 	numbers delivery.Numbers
 	// slots are the engine's, if not 64; turn stands for the rate limit, if set.
 	slots int
@@ -182,7 +183,7 @@ func (w *fixture) run() {
 	if w.queue != nil {
 		o.Queue = w.queue
 	}
-	o.Numbers = w.numbers
+	o.Numbers, o.Pulled = w.numbers, w.pulled
 	if w.slots != 0 {
 		o.Slots = w.slots
 	}

@@ -13,7 +13,7 @@ import (
 // resume asks the log what became of a message that may have been handed out before. Nothing is sent if the delivery is final, if the log
 // can't be asked, or if the next attempt is not due.
 func (e *Engine) resume(w *recipientWorker, t *task) *leaving {
-	if t.HandedOut <= 1 && t.Stored.After(e.o.Since()) {
+	if t.HandedOut <= 1 && t.Stored.After(e.o.Since()) && (e.o.Pulled == nil || t.Sequence > e.o.Pulled(w.id)) {
 		return nil
 	}
 	rec, at, err := e.latest(w, t)

@@ -24,6 +24,8 @@ type Descriptor struct {
 	MarkedTypes bool
 	// Diagnosed says that a sender can examine the connection to a recipient step by step.
 	Diagnosed bool
+	// Pulled says that a receiver can pull its deliveries.
+	Pulled bool
 }
 
 // Takes reports whether an event type can be sent through the channel.
@@ -32,7 +34,7 @@ func (d Descriptor) Takes(t event.Type) bool { return t.Email || !d.MarkedTypes 
 // Channels returns the descriptors of all channels.
 func Channels() []Descriptor {
 	return []Descriptor{
-		{Name: HTTP, Diagnosed: true},
+		{Name: HTTP, Diagnosed: true, Pulled: true},
 		{Name: Email, SharedTarget: true, SharedLimits: true, Relay: true, MarkedTypes: true},
 	}
 }

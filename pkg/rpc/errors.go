@@ -18,8 +18,8 @@ import (
 	"github.com/outbound-events/outbound/pkg/rpc/quota"
 )
 
-// Domain is the domain of every ErrorInfo of ours.
-const Domain = "outbound"
+// domain is the domain of every ErrorInfo of ours.
+const domain = "outbound"
 
 // Violation is one fault of a request.
 type Violation struct {
@@ -73,12 +73,12 @@ func AlreadyExists(field, value, remedy string) error {
 // Aborted is the error of a change to something that changed meanwhile: its etag is no longer what the caller saw.
 func Aborted(kind, id string) error {
 	return withDetails(codes.Aborted, fmt.Sprintf("%s %q was changed by someone else: read it again and repeat the change", kind, id),
-		&errdetails.ErrorInfo{Reason: "STALE_ETAG", Domain: Domain, Metadata: map[string]string{"resource": kind, "id": id}})
+		&errdetails.ErrorInfo{Reason: "STALE_ETAG", Domain: domain, Metadata: map[string]string{"resource": kind, "id": id}})
 }
 
 // FailedPrecondition is the error of a call that cannot be answered before something else is done. reason is one word.
 func FailedPrecondition(reason, text string) error {
-	return withDetails(codes.FailedPrecondition, text, &errdetails.ErrorInfo{Reason: reason, Domain: Domain})
+	return withDetails(codes.FailedPrecondition, text, &errdetails.ErrorInfo{Reason: reason, Domain: domain})
 }
 
 // TooLarge is the error of a request above a size limit. HTTP says 413.
@@ -90,13 +90,13 @@ func TooLarge(field, text string) error {
 
 // Full is the error of a call that is refused because there is no room, or not now. reason is one word.
 func Full(reason, text string) error {
-	return withDetails(codes.ResourceExhausted, text, &errdetails.ErrorInfo{Reason: reason, Domain: Domain})
+	return withDetails(codes.ResourceExhausted, text, &errdetails.ErrorInfo{Reason: reason, Domain: domain})
 }
 
 // Limited is the error of a call beyond a limit, with the time after which to try again. reason is one word. HTTP says 429 with
 // Retry-After.
 func Limited(reason, text string, wait time.Duration) error {
-	return withDetails(codes.ResourceExhausted, text, &errdetails.ErrorInfo{Reason: reason, Domain: Domain},
+	return withDetails(codes.ResourceExhausted, text, &errdetails.ErrorInfo{Reason: reason, Domain: domain},
 		&errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
 }
 
@@ -116,7 +116,7 @@ func Unavailable(text string) error { return UnavailableFor("UNAVAILABLE", text)
 
 // UnavailableFor is Unavailable with a reason of one word, for callers that branch on it.
 func UnavailableFor(reason, text string) error {
-	return withDetails(codes.Unavailable, text, &errdetails.ErrorInfo{Reason: reason, Domain: Domain})
+	return withDetails(codes.Unavailable, text, &errdetails.ErrorInfo{Reason: reason, Domain: domain})
 }
 
 // Unimplemented is the error of a method that is not in this release.

@@ -217,7 +217,7 @@ func (g *interceptors) identify(ctx context.Context) (Principal, error) {
 // refusal says who may do what a caller may not.
 func refusal(who Principal, rule Rule, method string) string {
 	takes := "nobody"
-	for _, least := range []Role{RoleViewer, RoleOperator, RoleAdmin, RoleAppliance, RoleService} {
+	for _, least := range []Role{RoleViewer, RoleOperator, RoleAdmin, RoleReceiver, RoleAppliance, RoleService} {
 		if rule.Allows(least) {
 			takes = "the role " + least.String()
 			break

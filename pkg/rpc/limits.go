@@ -42,7 +42,7 @@ func callerOf(ctx context.Context) (caller string, limited bool) {
 			return "", false
 		case RoleAppliance:
 			return "appliance " + p.Appliance, true
-		case RoleAdmin, RoleOperator, RoleViewer:
+		case RoleAdmin, RoleOperator, RoleViewer, RoleReceiver:
 			return "name " + p.Name, true
 		}
 	}

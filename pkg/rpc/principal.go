@@ -27,6 +27,8 @@ const (
 	RoleViewer
 	// RoleOperator also manages recipients and deliveries.
 	RoleOperator
+	// RoleReceiver pulls the deliveries of one recipient.
+	RoleReceiver
 )
 
 // String is the role as a word, for logs.
@@ -42,6 +44,8 @@ func (r Role) String() string {
 		return "viewer"
 	case RoleOperator:
 		return "operator"
+	case RoleReceiver:
+		return "receiver"
 	default:
 		return fmt.Sprintf("role(%d)", int(r))
 	}
@@ -56,6 +60,9 @@ type Principal struct {
 	Service string
 	// Appliance is its id, for RoleAppliance.
 	Appliance string
+	// Recipient is its id, for RoleReceiver, and RecipientStart where its events begin: another one with the same id begins elsewhere.
+	Recipient      string
+	RecipientStart uint64
 }
 
 // Actor is the name that is kept with what the caller of ctx changes; `outbound` outside a call of a person.

@@ -21,7 +21,7 @@ func (r Rule) Allows(role Role) bool { return r.Open || slices.Contains(r.Roles,
 // Rules maps each full method name to its rule. Other methods can't be called.
 //
 // Viewers see everything but what holds sealed secrets; operators also manage recipients and deliveries; admins everything
-// else. Services read, each what it needs. Appliances publish.
+// else. Services read, each what it needs. Appliances publish. Receivers pull what is theirs.
 func Rules() map[string]Rule {
 	all := roles()
 	for method, services := range grants() {
@@ -40,6 +40,7 @@ func roles() map[string]Rule {
 	view := Rule{Roles: []Role{RoleAdmin, RoleOperator, RoleViewer}}
 	read := Rule{Roles: []Role{RoleAdmin, RoleOperator, RoleViewer, RoleService}}
 	service := Rule{Roles: []Role{RoleService}}
+	pull := Rule{Roles: []Role{RoleAdmin, RoleOperator, RoleReceiver}}
 	publish := Rule{Roles: []Role{RoleAdmin, RoleAppliance}}
 	return map[string]Rule{
 		v1.RecipientService_ListRecipients_FullMethodName:      view,
@@ -109,22 +110,24 @@ func roles() map[string]Rule {
 		v1.EventService_ListEvents_FullMethodName:   view,
 		v1.EventService_GetEvent_FullMethodName:     read,
 
-		v1.DeliveryService_ListDeliveries_FullMethodName:   view,
-		v1.DeliveryService_GetDelivery_FullMethodName:      view,
-		v1.DeliveryService_TailDeliveries_FullMethodName:   view,
-		v1.DeliveryService_ProveDelivery_FullMethodName:    view,
-		v1.DeliveryService_VerifyDeliveries_FullMethodName: view,
-		v1.DeliveryService_GetCheckpointKey_FullMethodName: view,
-		v1.DeliveryService_RetryDeliveries_FullMethodName:  operate,
-		v1.DeliveryService_SendNow_FullMethodName:          operate,
-		v1.DeliveryService_ProbeRecipient_FullMethodName:   operate,
-		v1.DeliveryService_ExtendDeliveries_FullMethodName: operate,
-		v1.DeliveryService_CancelDeliveries_FullMethodName: operate,
-		v1.DeliveryService_PreviewReplay_FullMethodName:    view,
-		v1.DeliveryService_CreateReplay_FullMethodName:     operate,
-		v1.DeliveryService_ListReplays_FullMethodName:      view,
-		v1.DeliveryService_GetReplay_FullMethodName:        view,
-		v1.DeliveryService_CancelReplay_FullMethodName:     operate,
+		v1.DeliveryService_ListDeliveries_FullMethodName:        view,
+		v1.DeliveryService_GetDelivery_FullMethodName:           view,
+		v1.DeliveryService_TailDeliveries_FullMethodName:        view,
+		v1.DeliveryService_ProveDelivery_FullMethodName:         view,
+		v1.DeliveryService_VerifyDeliveries_FullMethodName:      view,
+		v1.DeliveryService_GetCheckpointKey_FullMethodName:      view,
+		v1.DeliveryService_PullDeliveries_FullMethodName:        pull,
+		v1.DeliveryService_AcknowledgeDeliveries_FullMethodName: pull,
+		v1.DeliveryService_RetryDeliveries_FullMethodName:       operate,
+		v1.DeliveryService_SendNow_FullMethodName:               operate,
+		v1.DeliveryService_ProbeRecipient_FullMethodName:        operate,
+		v1.DeliveryService_ExtendDeliveries_FullMethodName:      operate,
+		v1.DeliveryService_CancelDeliveries_FullMethodName:      operate,
+		v1.DeliveryService_PreviewReplay_FullMethodName:         view,
+		v1.DeliveryService_CreateReplay_FullMethodName:          operate,
+		v1.DeliveryService_ListReplays_FullMethodName:           view,
+		v1.DeliveryService_GetReplay_FullMethodName:             view,
+		v1.DeliveryService_CancelReplay_FullMethodName:          operate,
 
 		v1.StatusService_GetStatus_FullMethodName:     read,
 		v1.StatusService_WatchStatus_FullMethodName:   read,

@@ -43,6 +43,8 @@ const (
 	Viewer   Role = "VIEWER"
 	Operator Role = "OPERATOR"
 	Admin    Role = "ADMIN"
+	// Receiver pulls the deliveries of one recipient.
+	Receiver Role = "RECEIVER"
 )
 
 // Token is an API token.
@@ -50,6 +52,9 @@ type Token struct {
 	ID   string
 	Name string
 	Role Role
+	// Recipient is the one whose deliveries a Receiver pulls, and RecipientStart where its events begin.
+	Recipient      string
+	RecipientStart uint64
 	// Expire is when it ends; zero: never.
 	Expire time.Time
 }

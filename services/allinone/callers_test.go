@@ -63,6 +63,7 @@ func callers(r *running) []caller {
 		bearing("an administrator's token", r.apiToken("ADMIN", time.Time{}), rpc.RoleAdmin, "admin"),
 		bearing("the admin token", r.token, rpc.RoleAdmin, "admin"),
 		bearing("the services' token", service, rpc.RoleService, "service"),
+		bearing("a receiver's token", r.receiverToken(), rpc.RoleReceiver, "receiver"),
 		bearing("an appliance", fresh.Token, rpc.RoleAppliance, "appliance"),
 		bearing("an appliance with the token before", one.Token, 0, ""),
 		bearing("an appliance with its NATS password", fresh.Password, 0, ""),
@@ -130,6 +131,17 @@ func (r *running) apiToken(role string, end time.Time) string {
 	} else {
 		waittest.Until(r.t, "the token to end", func() bool { return r.selfCode(token) == http.StatusUnauthorized })
 	}
+	return token
+}
+
+// receiverToken is a token of the recipient that the routes of the matrix name. That one is gone again: what its receiver may ask for is
+// not found.
+func (r *running) receiverToken() string {
+	r.t.Helper()
+	r.recipient("Pulled", "https://receiver.example/x", `,"id":"x"`)
+	token := read[struct{ Secret string }](r.t, r.must("/v1/tokens", `{"displayName":"t","role":"RECEIVER","recipientId":"x"}`)).Secret
+	r.known(token)
+	r.as(r.token, http.MethodDelete, "/v1/recipients/x", "")
 	return token
 }
 

@@ -38,7 +38,8 @@ func foreignSubjects() (all []string) {
 		"$SYS.REQ.SERVER.PING", "$SYS.REQ.SERVER.PING.CONNZ", "$SYS.REQ.ACCOUNT.PING.SUBSZ", "$SYS.REQ.CLAIMS.UPDATE", "$SYS.REQ.USER.AUTH",
 		"$SYS.ACCOUNT.CORE.CONNECT", "$SYS.DEBUG.SUBSCRIBERS", "outbound.events.a-1.support_conference_end", "outbound.replay.r",
 		"outbound.history.attempt.r.DELIVERED.t.-.-.a-1.e", "outbound.history.intake.a-1.accepted.e", "outbound.notices.x", "outbound.doctor",
-		"outbound.ping", "outbound.wake.http", "outbound.wake.email", "outbound.testmail", "outbound.restore", "outbound.ingest",
+		"outbound.ping", "outbound.wake.http", "outbound.wake.email", "outbound.testmail", "outbound.pull", "outbound.acknowledge",
+		"outbound.restore", "outbound.ingest",
 		"outbound.ingest.a-1", "outbound", "_INBOX.other.1", "_INBOX_a-2.x", "_R_.x.y", "_GR_.x", "$O.bucket.C.x", "$G.x", "$NRG.P.x",
 		"$JSC.R.x", "$LDS.x", "$MQTT.x", "$GR.x", "outbound.ingest.a-1*.x", "OUTBOUND.INGEST.a-1.x")
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/keys"
 	"github.com/outbound-events/outbound/services/cli/internal/listen"
 	"github.com/outbound-events/outbound/services/cli/internal/output"
+	"github.com/outbound-events/outbound/services/cli/internal/pull"
 	"github.com/outbound-events/outbound/services/cli/internal/recipients"
 	"github.com/outbound-events/outbound/services/cli/internal/revisions"
 	"github.com/outbound-events/outbound/services/cli/internal/simulate"
@@ -105,7 +106,7 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 		events.Command(env), deliveries.Command(env), status(env), stats(env), appliances(env), simulate.Command(env), settings(env),
 		customFields(env), eventTypes(env), macros(env),
 		revisions.Command(env), deliveries.ReplaysCommand(env), access.UsersCommand(env), access.TokensCommand(env), access.WhoamiCommand(env),
-		backups.BackupCommand(env), audits.Command(env), verify.Command(env), verify.ProveCommand(env),
+		backups.BackupCommand(env), audits.Command(env), verify.Command(env), verify.ProveCommand(env), pull.Command(env),
 		keys.Command(env), listen.Command(env), contexts.Command(env),
 	} {
 		env.CompleteTree(c)

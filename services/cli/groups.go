@@ -16,7 +16,8 @@ func groups() []struct {
 		commands  []string
 	}{
 		{"start", "Start and try:", []string{"run", "listen", "simulate"}},
-		{"see", "See what happens:", []string{"status", "stats", "events", "deliveries", "replays", "audit", "verify", "prove"}},
+		{"see", "See what happens:", []string{"status", "stats", "events", "deliveries", "replays", "audit", "verify", "prove",
+			"pull"}},
 		{"configure", "Configure:", []string{"recipients", "presets", "appliances", "settings", "event-types", "custom-fields", "macros", "apply",
 			"export", "revisions"}},
 		{"access", "Access:", []string{"context", "whoami", "users", "tokens", "certificates"}},

@@ -163,7 +163,7 @@ func (s *Service) wire() {
 	d := s.deps
 	consumers := reconcile.NewConsumers(d.Bus, store.NewRecipients(s.recipientsKV), d.Logger, d.Hold)
 	s.live = s.newResources(stores{recipients: s.recipientsKV, settings: s.settingsKV}, consumers, s.prechecker())
-	s.access = access.New(store.NewParts(s.settingsKV), s.rules, d.Bus.Now)
+	s.access = access.New(store.NewParts(s.settingsKV), store.NewRecipients(s.recipientsKV), s.rules, d.Bus.Now)
 	s.keys = keys.New(keys.Deps{Bus: d.Bus, Recipients: s.recipientsKV, Settings: s.settingsKV, Sealer: d.Sealer, Notices: d.Notices,
 		Logger: d.Logger, SettledFor: d.KeysSettledFor})
 	s.backups = backups.New(backups.Deps{

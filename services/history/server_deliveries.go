@@ -6,6 +6,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history/internal/changes"
 	"github.com/outbound-events/outbound/services/history/internal/detail"
+	"github.com/outbound-events/outbound/services/history/internal/pulls"
 	"github.com/outbound-events/outbound/services/history/internal/replay"
 	"github.com/outbound-events/outbound/services/history/internal/search"
 	"github.com/outbound-events/outbound/services/history/internal/verify"
@@ -23,6 +24,7 @@ type deliveriesServer struct {
 	waits   *waits.Explainer
 
 	verifier *verify.Verifier
+	pulls    *pulls.Puller
 }
 
 // ListDeliveries lists deliveries, newest first.
@@ -54,6 +56,20 @@ func (d *deliveriesServer) GetDelivery(ctx context.Context, req *outboundv1.GetD
 		return nil, err
 	}
 	return found, d.waits.Explain(ctx, found.GetDelivery())
+}
+
+// PullDeliveries returns deliveries to the receiver that fetches them.
+func (d *deliveriesServer) PullDeliveries(
+	ctx context.Context, req *outboundv1.PullDeliveriesRequest,
+) (*outboundv1.PullDeliveriesResponse, error) {
+	return d.pulls.Pull(ctx, req)
+}
+
+// AcknowledgeDeliveries ends what a receiver has.
+func (d *deliveriesServer) AcknowledgeDeliveries(
+	ctx context.Context, req *outboundv1.AcknowledgeDeliveriesRequest,
+) (*outboundv1.AcknowledgeDeliveriesResponse, error) {
+	return d.pulls.Acknowledge(ctx, req)
 }
 
 // RetryDeliveries sends events again.

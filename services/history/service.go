@@ -29,6 +29,7 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/detail"
 	"github.com/outbound-events/outbound/services/history/internal/index"
 	"github.com/outbound-events/outbound/services/history/internal/lookup"
+	"github.com/outbound-events/outbound/services/history/internal/pulls"
 	"github.com/outbound-events/outbound/services/history/internal/queues"
 	"github.com/outbound-events/outbound/services/history/internal/replay"
 	"github.com/outbound-events/outbound/services/history/internal/search"
@@ -203,7 +204,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 // Deliveries answers DeliveryService.
 func (s *Service) Deliveries() outboundv1.DeliveryServiceServer {
 	return &deliveriesServer{search: s.search, detail: s.detail, replays: s.replays,
-		changes: s.changes, waits: s.waits, verifier: s.verifier,
+		changes: s.changes, waits: s.waits, verifier: s.verifier, pulls: pulls.New(s.Bus, s.Config),
 		probe: &changes.Prober{Changer: s.changes, Search: s.search}}
 }
 

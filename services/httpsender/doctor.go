@@ -42,7 +42,7 @@ func (s *Service) answerDoctor(ctx context.Context) (stop func()) {
 // doctor walks the way to a recipient with its own transport's settings, and posts a test event if asked to. Nothing of it is
 // recorded, and neither rate limit nor breaker hold it back: it is for finding out why deliveries fail.
 func (s *Service) doctor(ctx context.Context, q control.DoctorQuestion) (report egress.Report, err error) {
-	r, err := s.await(ctx, q)
+	r, err := s.await(ctx, q.Recipient, q.StartSequence, q.Revision)
 	if err != nil {
 		return report, err
 	}
@@ -59,20 +59,19 @@ func (s *Service) doctor(ctx context.Context, q control.DoctorQuestion) (report 
 }
 
 // await waits until the recipient is known as the asker knows it.
-func (s *Service) await(ctx context.Context, q control.DoctorQuestion) (*recipient.Recipient, error) {
+func (s *Service) await(ctx context.Context, id string, start, revision uint64) (*recipient.Recipient, error) {
 	ctx, cancel := context.WithTimeout(ctx, knowWithin)
 	defer cancel()
 	tick := time.NewTicker(knowPoll)
 	defer tick.Stop()
 	for {
-		r, ok := s.deps.Config.Recipient(q.Recipient)
-		if ok && r.HTTP != nil && (r.StartSequence > q.StartSequence || r.StartSequence == q.StartSequence && r.Revision >= q.Revision) {
+		r, ok := s.deps.Config.Recipient(id)
+		if ok && r.HTTP != nil && (r.StartSequence > start || r.StartSequence == start && r.Revision >= revision) {
 			return r, nil
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("the HTTP sender does not have the current configuration of recipient %s: check its log and try again",
-				q.Recipient)
+			return nil, fmt.Errorf("the HTTP sender does not have the current configuration of recipient %s: check its log and try again", id)
 		case <-tick.C:
 		}
 	}

@@ -164,6 +164,8 @@ func (s *Service) Run(ctx context.Context) error {
 	s.deps.Config.OnChange(s.forget)
 	numbers, counted := eventnumbers.Start(ctx, s.deps.Bus, recipient.HTTP, s.deps.Config)
 	defer counted()
+	marks, answered := s.answerPulls(ctx, history, numbers)
+	defer answered()
 	observer, stop, err := health.Start(ctx, health.Options{
 		Channel: recipient.HTTP, Recipients: s.deps.Config, Store: control.NewHealthStore(s.deps.Bus), Observer: s.deps.Observer,
 		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(), Now: s.deps.Bus.Now,
@@ -178,7 +180,7 @@ func (s *Service) Run(ctx context.Context) error {
 		Channel: recipient.HTTP, Sender: s.send, Recipients: s.deps.Config, Queue: queue.New(s.deps.Bus), Log: history,
 		Observer: observer, Since: s.deps.Bus.Since, Now: s.deps.Bus.Now, Slots: s.o.Slots, Window: s.o.Window,
 		Grace: s.o.Grace, Silent: s.deps.Bus.Silent(), Drain: s.drain, Turn: s.turn, Matches: s.filters.Matches, Freshness: s.deps.Config,
-		Numbers: numbers, Storable: s.deps.Bus.Storable, Pauses: control.NewPauses(s.deps.Bus), Logger: s.deps.Logger,
+		Numbers: numbers, Pulled: marks.Through, Storable: s.deps.Bus.Storable, Pauses: control.NewPauses(s.deps.Bus), Logger: s.deps.Logger,
 	})
 	if err != nil {
 		return fmt.Errorf("create the HTTP sender's engine: %w", err)

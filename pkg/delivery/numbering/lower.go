@@ -67,7 +67,7 @@ func (l *Lower) Close(complete bool) {
 
 // lower makes the numbers of a recipient known as far down as the tape goes.
 func (c *Counter) lower(s *state) {
-	if s.low < c.base || s.low > c.through {
+	if s.blocked || s.low < c.base || s.low > c.through || s.born > 0 && s.low <= s.born {
 		return
 	}
 	var samples []sample

@@ -37,7 +37,7 @@ func All() []Class {
 // Of is the one table from reasons to classes. status is the HTTP status or SMTP code, 0 if there was none.
 func Of(r reasons.Reason, status int) Class {
 	switch r {
-	case reasons.OK, reasons.PartlyDelivered:
+	case reasons.OK, reasons.Pulled, reasons.PartlyDelivered:
 		return OK
 	case reasons.HTTPStatus, reasons.Gone, reasons.Redirect:
 		return httpClass(status)

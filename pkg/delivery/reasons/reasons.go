@@ -8,6 +8,8 @@ type Reason string
 const (
 	// OK is a delivery's success.
 	OK Reason = "ok"
+	// Pulled is that the receiver has pulled the delivery and acknowledged it.
+	Pulled Reason = "pulled"
 
 	// Why an attempt failed.
 	HTTPStatus      Reason = "http_status"

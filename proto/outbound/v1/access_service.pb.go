@@ -38,6 +38,8 @@ const (
 	Role_OPERATOR Role_Kind = 2
 	// Can also manage settings, appliances, users and tokens.
 	Role_ADMIN Role_Kind = 3
+	// Can pull and acknowledge the deliveries of one recipient, and nothing else. For tokens only.
+	Role_RECEIVER Role_Kind = 4
 )
 
 // Enum value maps for Role_Kind.
@@ -47,12 +49,14 @@ var (
 		1: "VIEWER",
 		2: "OPERATOR",
 		3: "ADMIN",
+		4: "RECEIVER",
 	}
 	Role_Kind_value = map[string]int32{
 		"ROLE_UNSPECIFIED": 0,
 		"VIEWER":           1,
 		"OPERATOR":         2,
 		"ADMIN":            3,
+		"RECEIVER":         4,
 	}
 )
 
@@ -329,6 +333,11 @@ type Token struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Who created it.
 	Creator string `protobuf:"bytes,6,opt,name=creator,proto3" json:"creator,omitempty"`
+	// The recipient whose deliveries a token with the role RECEIVER pulls. Required for that role, and refused for others. The token is refused
+	// once the recipient is deleted, also if another one is created with the same id.
+	RecipientId string `protobuf:"bytes,7,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
+	// Where the recipient's events begin: what tells it from another one with the same id. Set by the server.
+	RecipientStart uint64 `protobuf:"varint,8,opt,name=recipient_start,json=recipientStart,proto3" json:"recipient_start,omitempty"`
 	// Whether it never expires. Tokens of earlier releases without an expiry do not set it.
 	NeverExpires  bool `protobuf:"varint,100,opt,name=never_expires,json=neverExpires,proto3" json:"never_expires,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -405,6 +414,20 @@ func (x *Token) GetCreator() string {
 		return x.Creator
 	}
 	return ""
+}
+
+func (x *Token) GetRecipientId() string {
+	if x != nil {
+		return x.RecipientId
+	}
+	return ""
+}
+
+func (x *Token) GetRecipientStart() uint64 {
+	if x != nil {
+		return x.RecipientStart
+	}
+	return 0
 }
 
 func (x *Token) GetNeverExpires() bool {
@@ -1327,14 +1350,15 @@ var File_outbound_v1_access_service_proto protoreflect.FileDescriptor
 
 const file_outbound_v1_access_service_proto_rawDesc = "" +
 	"\n" +
-	" outbound/v1/access_service.proto\x12\voutbound.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"I\n" +
-	"\x04Role\"A\n" +
+	" outbound/v1/access_service.proto\x12\voutbound.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"W\n" +
+	"\x04Role\"O\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06VIEWER\x10\x01\x12\f\n" +
 	"\bOPERATOR\x10\x02\x12\t\n" +
-	"\x05ADMIN\x10\x03\"F\n" +
+	"\x05ADMIN\x10\x03\x12\f\n" +
+	"\bRECEIVER\x10\x04\"F\n" +
 	"\x04Self\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12*\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x16.outbound.v1.Role.KindR\x04role\"\xdb\x04\n" +
@@ -1350,7 +1374,7 @@ const file_outbound_v1_access_service_proto_rawDesc = "" +
 	"\x04etag\x18\b \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12D\n" +
 	"\rpassword_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\fpasswordTime\x12B\n" +
 	"\ropenid_issuer\x182 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x102\x13^[^\\x00-\\x20\\x7f]*$R\fopenidIssuer\x12D\n" +
-	"\x0eopenid_subject\x183 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xff\x012\x13^[^\\x00-\\x1f\\x7f]*$R\ropenidSubject\"\xdc\x02\n" +
+	"\x0eopenid_subject\x183 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xff\x012\x13^[^\\x00-\\x1f\\x7f]*$R\ropenidSubject\"\xb6\x03\n" +
 	"\x05Token\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02id\x12A\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18d2\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x124\n" +
@@ -1359,7 +1383,9 @@ const file_outbound_v1_access_service_proto_rawDesc = "" +
 	"expireTime\x12@\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12\x1d\n" +
-	"\acreator\x18\x06 \x01(\tB\x03\xe0A\x03R\acreator\x12#\n" +
+	"\acreator\x18\x06 \x01(\tB\x03\xe0A\x03R\acreator\x12*\n" +
+	"\frecipient_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\vrecipientId\x12,\n" +
+	"\x0frecipient_start\x18\b \x01(\x04B\x03\xe0A\x03R\x0erecipientStart\x12#\n" +
 	"\rnever_expires\x18d \x01(\bR\fneverExpires\"\\\n" +
 	"\vStoredToken\x12(\n" +
 	"\x05token\x18\x01 \x01(\v2\x12.outbound.v1.TokenR\x05token\x12#\n" +

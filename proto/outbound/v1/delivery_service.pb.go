@@ -2813,6 +2813,410 @@ func (x *CheckpointKey) GetKey() string {
 	return ""
 }
 
+// Request of PullDeliveries.
+type PullDeliveriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The recipient.
+	RecipientId string `protobuf:"bytes,1,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
+	// The number behind which the deliveries begin: the last `Outbound-Sequence` that the receiver has, without a gap in front of it. 0: from
+	// the first one that is stored. Left out: from the first one that is not final, without those that are; to go on then, acknowledge and
+	// repeat the request. A number that was not given yet is refused.
+	After *uint64 `protobuf:"varint,2,opt,name=after,proto3,oneof" json:"after,omitempty"`
+	// Deliveries at most, up to 500. Default 100. There may be fewer although others follow: see PullDeliveriesResponse.more.
+	Limit         int32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PullDeliveriesRequest) Reset() {
+	*x = PullDeliveriesRequest{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PullDeliveriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PullDeliveriesRequest) ProtoMessage() {}
+
+func (x *PullDeliveriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PullDeliveriesRequest.ProtoReflect.Descriptor instead.
+func (*PullDeliveriesRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *PullDeliveriesRequest) GetRecipientId() string {
+	if x != nil {
+		return x.RecipientId
+	}
+	return ""
+}
+
+func (x *PullDeliveriesRequest) GetAfter() uint64 {
+	if x != nil && x.After != nil {
+		return *x.After
+	}
+	return 0
+}
+
+func (x *PullDeliveriesRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// Response of PullDeliveries.
+type PullDeliveriesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The deliveries. A number that is missing between them is that of an event that is no longer stored.
+	Deliveries []*PulledDelivery `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
+	// The number to go on behind: the `after` of the next request.
+	NextAfter uint64 `protobuf:"varint,2,opt,name=next_after,json=nextAfter,proto3" json:"next_after,omitempty"`
+	// Whether others follow.
+	More bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
+	// The number up to which all deliveries are final, by push or by acknowledgement, at least.
+	Cursor uint64 `protobuf:"varint,4,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// The last number that was given.
+	Last          uint64 `protobuf:"varint,5,opt,name=last,proto3" json:"last,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PullDeliveriesResponse) Reset() {
+	*x = PullDeliveriesResponse{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PullDeliveriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PullDeliveriesResponse) ProtoMessage() {}
+
+func (x *PullDeliveriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PullDeliveriesResponse.ProtoReflect.Descriptor instead.
+func (*PullDeliveriesResponse) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *PullDeliveriesResponse) GetDeliveries() []*PulledDelivery {
+	if x != nil {
+		return x.Deliveries
+	}
+	return nil
+}
+
+func (x *PullDeliveriesResponse) GetNextAfter() uint64 {
+	if x != nil {
+		return x.NextAfter
+	}
+	return 0
+}
+
+func (x *PullDeliveriesResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+func (x *PullDeliveriesResponse) GetCursor() uint64 {
+	if x != nil {
+		return x.Cursor
+	}
+	return 0
+}
+
+func (x *PullDeliveriesResponse) GetLast() uint64 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
+// A delivery that is pulled.
+type PulledDelivery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its number. See Delivery.sequence.
+	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// The number before it.
+	Previous uint64 `protobuf:"varint,2,opt,name=previous,proto3" json:"previous,omitempty"`
+	// Event key: `<appliance>~<event id>`.
+	EventId string `protobuf:"bytes,3,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// The event type.
+	EventType string `protobuf:"bytes,4,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
+	// The appliance.
+	ApplianceId string `protobuf:"bytes,5,opt,name=appliance_id,json=applianceId,proto3" json:"appliance_id,omitempty"`
+	// When the event was accepted.
+	AcceptTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=accept_time,json=acceptTime,proto3" json:"accept_time,omitempty"`
+	// State of the delivery.
+	State DeliveryState_State `protobuf:"varint,7,opt,name=state,proto3,enum=outbound.v1.DeliveryState_State" json:"state,omitempty"`
+	// Reason of the state, as one word. See Delivery.reason.
+	Reason string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Explanation, as a sentence.
+	Detail string `protobuf:"bytes,9,opt,name=detail,proto3" json:"detail,omitempty"`
+	// The headers of the request that are Outbound's: `Content-Type`, `Webhook-…`, `Outbound-…` and, in binary mode, `Ce-…`. The signatures are
+	// of the time of this response.
+	Headers map[string]string `protobuf:"bytes,10,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The body of the request. Empty if the delivery is SKIPPED or CANCELLED.
+	Body []byte `protobuf:"bytes,11,opt,name=body,proto3" json:"body,omitempty"`
+	// Why there is no body, as a sentence.
+	Note          string `protobuf:"bytes,12,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PulledDelivery) Reset() {
+	*x = PulledDelivery{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PulledDelivery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PulledDelivery) ProtoMessage() {}
+
+func (x *PulledDelivery) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PulledDelivery.ProtoReflect.Descriptor instead.
+func (*PulledDelivery) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *PulledDelivery) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *PulledDelivery) GetPrevious() uint64 {
+	if x != nil {
+		return x.Previous
+	}
+	return 0
+}
+
+func (x *PulledDelivery) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *PulledDelivery) GetEventType() string {
+	if x != nil {
+		return x.EventType
+	}
+	return ""
+}
+
+func (x *PulledDelivery) GetApplianceId() string {
+	if x != nil {
+		return x.ApplianceId
+	}
+	return ""
+}
+
+func (x *PulledDelivery) GetAcceptTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AcceptTime
+	}
+	return nil
+}
+
+func (x *PulledDelivery) GetState() DeliveryState_State {
+	if x != nil {
+		return x.State
+	}
+	return DeliveryState_DELIVERY_STATE_UNSPECIFIED
+}
+
+func (x *PulledDelivery) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *PulledDelivery) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *PulledDelivery) GetHeaders() map[string]string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *PulledDelivery) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *PulledDelivery) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// Request of AcknowledgeDeliveries.
+type AcknowledgeDeliveriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The recipient.
+	RecipientId string `protobuf:"bytes,1,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
+	// The number up to which the receiver has everything.
+	Through       uint64 `protobuf:"varint,2,opt,name=through,proto3" json:"through,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcknowledgeDeliveriesRequest) Reset() {
+	*x = AcknowledgeDeliveriesRequest{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcknowledgeDeliveriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcknowledgeDeliveriesRequest) ProtoMessage() {}
+
+func (x *AcknowledgeDeliveriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcknowledgeDeliveriesRequest.ProtoReflect.Descriptor instead.
+func (*AcknowledgeDeliveriesRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *AcknowledgeDeliveriesRequest) GetRecipientId() string {
+	if x != nil {
+		return x.RecipientId
+	}
+	return ""
+}
+
+func (x *AcknowledgeDeliveriesRequest) GetThrough() uint64 {
+	if x != nil {
+		return x.Through
+	}
+	return 0
+}
+
+// Response of AcknowledgeDeliveries.
+type AcknowledgeDeliveriesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of deliveries that ended by it.
+	Acknowledged int32 `protobuf:"varint,1,opt,name=acknowledged,proto3" json:"acknowledged,omitempty"`
+	// The number up to which all deliveries are final, at least.
+	Cursor        uint64 `protobuf:"varint,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcknowledgeDeliveriesResponse) Reset() {
+	*x = AcknowledgeDeliveriesResponse{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcknowledgeDeliveriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcknowledgeDeliveriesResponse) ProtoMessage() {}
+
+func (x *AcknowledgeDeliveriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcknowledgeDeliveriesResponse.ProtoReflect.Descriptor instead.
+func (*AcknowledgeDeliveriesResponse) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *AcknowledgeDeliveriesResponse) GetAcknowledged() int32 {
+	if x != nil {
+		return x.Acknowledged
+	}
+	return 0
+}
+
+func (x *AcknowledgeDeliveriesResponse) GetCursor() uint64 {
+	if x != nil {
+		return x.Cursor
+	}
+	return 0
+}
+
 // Identifies a delivery.
 type RetryDeliveriesRequest_Target struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2828,7 +3232,7 @@ type RetryDeliveriesRequest_Target struct {
 
 func (x *RetryDeliveriesRequest_Target) Reset() {
 	*x = RetryDeliveriesRequest_Target{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[34]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2840,7 +3244,7 @@ func (x *RetryDeliveriesRequest_Target) String() string {
 func (*RetryDeliveriesRequest_Target) ProtoMessage() {}
 
 func (x *RetryDeliveriesRequest_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[34]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2894,7 +3298,7 @@ type ChangeDeliveriesResponse_Unchanged struct {
 
 func (x *ChangeDeliveriesResponse_Unchanged) Reset() {
 	*x = ChangeDeliveriesResponse_Unchanged{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[35]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2906,7 +3310,7 @@ func (x *ChangeDeliveriesResponse_Unchanged) String() string {
 func (*ChangeDeliveriesResponse_Unchanged) ProtoMessage() {}
 
 func (x *ChangeDeliveriesResponse_Unchanged) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[35]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2981,7 +3385,7 @@ type Replay_Deliveries struct {
 
 func (x *Replay_Deliveries) Reset() {
 	*x = Replay_Deliveries{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[36]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2993,7 +3397,7 @@ func (x *Replay_Deliveries) String() string {
 func (*Replay_Deliveries) ProtoMessage() {}
 
 func (x *Replay_Deliveries) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[36]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3101,7 +3505,7 @@ type Replay_Backfill struct {
 
 func (x *Replay_Backfill) Reset() {
 	*x = Replay_Backfill{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[37]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3113,7 +3517,7 @@ func (x *Replay_Backfill) String() string {
 func (*Replay_Backfill) ProtoMessage() {}
 
 func (x *Replay_Backfill) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[37]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3430,14 +3834,56 @@ const file_outbound_v1_delivery_service_proto_rawDesc = "" +
 	"\x04text\x18\b \x01(\tR\x04text\"\x19\n" +
 	"\x17GetCheckpointKeyRequest\"!\n" +
 	"\rCheckpointKey\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key2\x8f\x0f\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\"\x8c\x01\n" +
+	"\x15PullDeliveriesRequest\x12,\n" +
+	"\frecipient_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\vrecipientId\x12\x19\n" +
+	"\x05after\x18\x02 \x01(\x04H\x00R\x05after\x88\x01\x01\x12 \n" +
+	"\x05limit\x18\x03 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\x05limitB\b\n" +
+	"\x06_after\"\xb4\x01\n" +
+	"\x16PullDeliveriesResponse\x12;\n" +
+	"\n" +
+	"deliveries\x18\x01 \x03(\v2\x1b.outbound.v1.PulledDeliveryR\n" +
+	"deliveries\x12\x1d\n" +
+	"\n" +
+	"next_after\x18\x02 \x01(\x04R\tnextAfter\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\x12\x16\n" +
+	"\x06cursor\x18\x04 \x01(\x04R\x06cursor\x12\x12\n" +
+	"\x04last\x18\x05 \x01(\x04R\x04last\"\xf2\x03\n" +
+	"\x0ePulledDelivery\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x1a\n" +
+	"\bprevious\x18\x02 \x01(\x04R\bprevious\x12\x19\n" +
+	"\bevent_id\x18\x03 \x01(\tR\aeventId\x12\x1d\n" +
+	"\n" +
+	"event_type\x18\x04 \x01(\tR\teventType\x12!\n" +
+	"\fappliance_id\x18\x05 \x01(\tR\vapplianceId\x12;\n" +
+	"\vaccept_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"acceptTime\x126\n" +
+	"\x05state\x18\a \x01(\x0e2 .outbound.v1.DeliveryState.StateR\x05state\x12\x16\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\x12\x16\n" +
+	"\x06detail\x18\t \x01(\tR\x06detail\x12B\n" +
+	"\aheaders\x18\n" +
+	" \x03(\v2(.outbound.v1.PulledDelivery.HeadersEntryR\aheaders\x12\x12\n" +
+	"\x04body\x18\v \x01(\fR\x04body\x12\x12\n" +
+	"\x04note\x18\f \x01(\tR\x04note\x1a:\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"o\n" +
+	"\x1cAcknowledgeDeliveriesRequest\x12,\n" +
+	"\frecipient_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\vrecipientId\x12!\n" +
+	"\athrough\x18\x02 \x01(\x04B\a\xbaH\x042\x02(\x01R\athrough\"[\n" +
+	"\x1dAcknowledgeDeliveriesResponse\x12\"\n" +
+	"\facknowledged\x18\x01 \x01(\x05R\facknowledged\x12\x16\n" +
+	"\x06cursor\x18\x02 \x01(\x04R\x06cursor2\xd4\x11\n" +
 	"\x0fDeliveryService\x12q\n" +
 	"\x0eListDeliveries\x12\".outbound.v1.ListDeliveriesRequest\x1a#.outbound.v1.ListDeliveriesResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/deliveries\x12}\n" +
 	"\vGetDelivery\x12\x1f.outbound.v1.GetDeliveryRequest\x1a\x1b.outbound.v1.DeliveryDetail\"0\x82\xd3\xe4\x93\x02*\x12(/v1/deliveries/{recipient_id}/{event_id}\x12x\n" +
 	"\x0eTailDeliveries\x12\".outbound.v1.TailDeliveriesRequest\x1a#.outbound.v1.TailDeliveriesResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/deliveries:tail0\x01\x12\x88\x01\n" +
 	"\rProveDelivery\x12!.outbound.v1.ProveDeliveryRequest\x1a\x1c.outbound.v1.DeliveryReceipt\"6\x82\xd3\xe4\x93\x020\x12./v1/deliveries/{recipient_id}/{event_id}:prove\x12\x80\x01\n" +
 	"\x10VerifyDeliveries\x12$.outbound.v1.VerifyDeliveriesRequest\x1a%.outbound.v1.VerifyDeliveriesResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/deliveries:verify0\x01\x12z\n" +
-	"\x10GetCheckpointKey\x12$.outbound.v1.GetCheckpointKeyRequest\x1a\x1a.outbound.v1.CheckpointKey\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/deliveries:checkpointKey\x12}\n" +
+	"\x10GetCheckpointKey\x12$.outbound.v1.GetCheckpointKeyRequest\x1a\x1a.outbound.v1.CheckpointKey\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/deliveries:checkpointKey\x12\x90\x01\n" +
+	"\x0ePullDeliveries\x12\".outbound.v1.PullDeliveriesRequest\x1a#.outbound.v1.PullDeliveriesResponse\"5\x82\xd3\xe4\x93\x02/\x12-/v1/recipients/{recipient_id}/deliveries:pull\x12\xaf\x01\n" +
+	"\x15AcknowledgeDeliveries\x12).outbound.v1.AcknowledgeDeliveriesRequest\x1a*.outbound.v1.AcknowledgeDeliveriesResponse\"?\x82\xd3\xe4\x93\x029:\x01*\"4/v1/recipients/{recipient_id}/deliveries:acknowledge\x12}\n" +
 	"\x0fRetryDeliveries\x12#.outbound.v1.RetryDeliveriesRequest\x1a$.outbound.v1.RetryDeliveriesResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/deliveries:retry\x12p\n" +
 	"\aSendNow\x12\x1b.outbound.v1.SendNowRequest\x1a%.outbound.v1.ChangeDeliveriesResponse\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/deliveries:sendNow\x12\x7f\n" +
 	"\x0eProbeRecipient\x12\".outbound.v1.ProbeRecipientRequest\x1a#.outbound.v1.ProbeRecipientResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/recipients/{id}:probe\x12\x81\x01\n" +
@@ -3462,7 +3908,7 @@ func file_outbound_v1_delivery_service_proto_rawDescGZIP() []byte {
 }
 
 var file_outbound_v1_delivery_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_outbound_v1_delivery_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_outbound_v1_delivery_service_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_outbound_v1_delivery_service_proto_goTypes = []any{
 	(DeliveryState_State)(0),                   // 0: outbound.v1.DeliveryState.State
 	(Replay_State)(0),                          // 1: outbound.v1.Replay.State
@@ -3500,101 +3946,115 @@ var file_outbound_v1_delivery_service_proto_goTypes = []any{
 	(*DeliveryLogFault)(nil),                   // 33: outbound.v1.DeliveryLogFault
 	(*GetCheckpointKeyRequest)(nil),            // 34: outbound.v1.GetCheckpointKeyRequest
 	(*CheckpointKey)(nil),                      // 35: outbound.v1.CheckpointKey
-	(*RetryDeliveriesRequest_Target)(nil),      // 36: outbound.v1.RetryDeliveriesRequest.Target
-	(*ChangeDeliveriesResponse_Unchanged)(nil), // 37: outbound.v1.ChangeDeliveriesResponse.Unchanged
-	(*Replay_Deliveries)(nil),                  // 38: outbound.v1.Replay.Deliveries
-	(*Replay_Backfill)(nil),                    // 39: outbound.v1.Replay.Backfill
-	(*timestamppb.Timestamp)(nil),              // 40: google.protobuf.Timestamp
-	(*HttpPreview)(nil),                        // 41: outbound.v1.HttpPreview
-	(*MailPreview)(nil),                        // 42: outbound.v1.MailPreview
-	(*durationpb.Duration)(nil),                // 43: google.protobuf.Duration
+	(*PullDeliveriesRequest)(nil),              // 36: outbound.v1.PullDeliveriesRequest
+	(*PullDeliveriesResponse)(nil),             // 37: outbound.v1.PullDeliveriesResponse
+	(*PulledDelivery)(nil),                     // 38: outbound.v1.PulledDelivery
+	(*AcknowledgeDeliveriesRequest)(nil),       // 39: outbound.v1.AcknowledgeDeliveriesRequest
+	(*AcknowledgeDeliveriesResponse)(nil),      // 40: outbound.v1.AcknowledgeDeliveriesResponse
+	(*RetryDeliveriesRequest_Target)(nil),      // 41: outbound.v1.RetryDeliveriesRequest.Target
+	(*ChangeDeliveriesResponse_Unchanged)(nil), // 42: outbound.v1.ChangeDeliveriesResponse.Unchanged
+	(*Replay_Deliveries)(nil),                  // 43: outbound.v1.Replay.Deliveries
+	(*Replay_Backfill)(nil),                    // 44: outbound.v1.Replay.Backfill
+	nil,                                        // 45: outbound.v1.PulledDelivery.HeadersEntry
+	(*timestamppb.Timestamp)(nil),              // 46: google.protobuf.Timestamp
+	(*HttpPreview)(nil),                        // 47: outbound.v1.HttpPreview
+	(*MailPreview)(nil),                        // 48: outbound.v1.MailPreview
+	(*durationpb.Duration)(nil),                // 49: google.protobuf.Duration
 }
 var file_outbound_v1_delivery_service_proto_depIdxs = []int32{
 	0,  // 0: outbound.v1.Delivery.state:type_name -> outbound.v1.DeliveryState.State
-	40, // 1: outbound.v1.Delivery.first_attempt_time:type_name -> google.protobuf.Timestamp
-	40, // 2: outbound.v1.Delivery.last_attempt_time:type_name -> google.protobuf.Timestamp
-	40, // 3: outbound.v1.Delivery.next_attempt_time:type_name -> google.protobuf.Timestamp
-	40, // 4: outbound.v1.Delivery.expire_time:type_name -> google.protobuf.Timestamp
-	40, // 5: outbound.v1.Delivery.accept_time:type_name -> google.protobuf.Timestamp
+	46, // 1: outbound.v1.Delivery.first_attempt_time:type_name -> google.protobuf.Timestamp
+	46, // 2: outbound.v1.Delivery.last_attempt_time:type_name -> google.protobuf.Timestamp
+	46, // 3: outbound.v1.Delivery.next_attempt_time:type_name -> google.protobuf.Timestamp
+	46, // 4: outbound.v1.Delivery.expire_time:type_name -> google.protobuf.Timestamp
+	46, // 5: outbound.v1.Delivery.accept_time:type_name -> google.protobuf.Timestamp
 	0,  // 6: outbound.v1.ListDeliveriesRequest.state:type_name -> outbound.v1.DeliveryState.State
-	40, // 7: outbound.v1.ListDeliveriesRequest.start_time:type_name -> google.protobuf.Timestamp
-	40, // 8: outbound.v1.ListDeliveriesRequest.end_time:type_name -> google.protobuf.Timestamp
+	46, // 7: outbound.v1.ListDeliveriesRequest.start_time:type_name -> google.protobuf.Timestamp
+	46, // 8: outbound.v1.ListDeliveriesRequest.end_time:type_name -> google.protobuf.Timestamp
 	3,  // 9: outbound.v1.ListDeliveriesResponse.deliveries:type_name -> outbound.v1.Delivery
-	36, // 10: outbound.v1.RetryDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	41, // 10: outbound.v1.RetryDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
 	3,  // 11: outbound.v1.DeliveryDetail.delivery:type_name -> outbound.v1.Delivery
 	11, // 12: outbound.v1.DeliveryDetail.attempts:type_name -> outbound.v1.Attempt
-	41, // 13: outbound.v1.DeliveryDetail.http:type_name -> outbound.v1.HttpPreview
-	42, // 14: outbound.v1.DeliveryDetail.email:type_name -> outbound.v1.MailPreview
+	47, // 13: outbound.v1.DeliveryDetail.http:type_name -> outbound.v1.HttpPreview
+	48, // 14: outbound.v1.DeliveryDetail.email:type_name -> outbound.v1.MailPreview
 	10, // 15: outbound.v1.DeliveryDetail.addresses:type_name -> outbound.v1.AddressOutcome
 	0,  // 16: outbound.v1.Attempt.state:type_name -> outbound.v1.DeliveryState.State
-	40, // 17: outbound.v1.Attempt.begin_time:type_name -> google.protobuf.Timestamp
-	40, // 18: outbound.v1.Attempt.record_time:type_name -> google.protobuf.Timestamp
-	40, // 19: outbound.v1.Attempt.next_attempt_time:type_name -> google.protobuf.Timestamp
-	40, // 20: outbound.v1.Attempt.expire_time:type_name -> google.protobuf.Timestamp
+	46, // 17: outbound.v1.Attempt.begin_time:type_name -> google.protobuf.Timestamp
+	46, // 18: outbound.v1.Attempt.record_time:type_name -> google.protobuf.Timestamp
+	46, // 19: outbound.v1.Attempt.next_attempt_time:type_name -> google.protobuf.Timestamp
+	46, // 20: outbound.v1.Attempt.expire_time:type_name -> google.protobuf.Timestamp
 	4,  // 21: outbound.v1.TailDeliveriesRequest.filter:type_name -> outbound.v1.ListDeliveriesRequest
 	3,  // 22: outbound.v1.TailDeliveriesResponse.deliveries:type_name -> outbound.v1.Delivery
-	36, // 23: outbound.v1.SendNowRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
-	36, // 24: outbound.v1.ProbeRecipientResponse.delivery:type_name -> outbound.v1.RetryDeliveriesRequest.Target
-	36, // 25: outbound.v1.ExtendDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
-	43, // 26: outbound.v1.ExtendDeliveriesRequest.by:type_name -> google.protobuf.Duration
-	36, // 27: outbound.v1.CancelDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
-	37, // 28: outbound.v1.ChangeDeliveriesResponse.unchanged:type_name -> outbound.v1.ChangeDeliveriesResponse.Unchanged
-	40, // 29: outbound.v1.Replay.create_time:type_name -> google.protobuf.Timestamp
-	40, // 30: outbound.v1.Replay.finish_time:type_name -> google.protobuf.Timestamp
+	41, // 23: outbound.v1.SendNowRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	41, // 24: outbound.v1.ProbeRecipientResponse.delivery:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	41, // 25: outbound.v1.ExtendDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	49, // 26: outbound.v1.ExtendDeliveriesRequest.by:type_name -> google.protobuf.Duration
+	41, // 27: outbound.v1.CancelDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	42, // 28: outbound.v1.ChangeDeliveriesResponse.unchanged:type_name -> outbound.v1.ChangeDeliveriesResponse.Unchanged
+	46, // 29: outbound.v1.Replay.create_time:type_name -> google.protobuf.Timestamp
+	46, // 30: outbound.v1.Replay.finish_time:type_name -> google.protobuf.Timestamp
 	1,  // 31: outbound.v1.Replay.state:type_name -> outbound.v1.Replay.State
-	38, // 32: outbound.v1.Replay.deliveries:type_name -> outbound.v1.Replay.Deliveries
-	39, // 33: outbound.v1.Replay.backfill:type_name -> outbound.v1.Replay.Backfill
+	43, // 32: outbound.v1.Replay.deliveries:type_name -> outbound.v1.Replay.Deliveries
+	44, // 33: outbound.v1.Replay.backfill:type_name -> outbound.v1.Replay.Backfill
 	20, // 34: outbound.v1.PreviewReplayRequest.replay:type_name -> outbound.v1.Replay
-	40, // 35: outbound.v1.PreviewReplayResponse.oldest_time:type_name -> google.protobuf.Timestamp
-	43, // 36: outbound.v1.PreviewReplayResponse.estimated_duration:type_name -> google.protobuf.Duration
+	46, // 35: outbound.v1.PreviewReplayResponse.oldest_time:type_name -> google.protobuf.Timestamp
+	49, // 36: outbound.v1.PreviewReplayResponse.estimated_duration:type_name -> google.protobuf.Duration
 	20, // 37: outbound.v1.CreateReplayRequest.replay:type_name -> outbound.v1.Replay
 	20, // 38: outbound.v1.ListReplaysResponse.replays:type_name -> outbound.v1.Replay
-	40, // 39: outbound.v1.VerifyDeliveriesRequest.since:type_name -> google.protobuf.Timestamp
+	46, // 39: outbound.v1.VerifyDeliveriesRequest.since:type_name -> google.protobuf.Timestamp
 	32, // 40: outbound.v1.VerifyDeliveriesResponse.result:type_name -> outbound.v1.DeliveryVerification
 	33, // 41: outbound.v1.DeliveryVerification.faults:type_name -> outbound.v1.DeliveryLogFault
-	40, // 42: outbound.v1.DeliveryVerification.head_time:type_name -> google.protobuf.Timestamp
-	0,  // 43: outbound.v1.Replay.Deliveries.state:type_name -> outbound.v1.DeliveryState.State
-	40, // 44: outbound.v1.Replay.Deliveries.start_time:type_name -> google.protobuf.Timestamp
-	40, // 45: outbound.v1.Replay.Deliveries.end_time:type_name -> google.protobuf.Timestamp
-	40, // 46: outbound.v1.Replay.Backfill.start_time:type_name -> google.protobuf.Timestamp
-	40, // 47: outbound.v1.Replay.Backfill.end_time:type_name -> google.protobuf.Timestamp
-	4,  // 48: outbound.v1.DeliveryService.ListDeliveries:input_type -> outbound.v1.ListDeliveriesRequest
-	8,  // 49: outbound.v1.DeliveryService.GetDelivery:input_type -> outbound.v1.GetDeliveryRequest
-	12, // 50: outbound.v1.DeliveryService.TailDeliveries:input_type -> outbound.v1.TailDeliveriesRequest
-	28, // 51: outbound.v1.DeliveryService.ProveDelivery:input_type -> outbound.v1.ProveDeliveryRequest
-	30, // 52: outbound.v1.DeliveryService.VerifyDeliveries:input_type -> outbound.v1.VerifyDeliveriesRequest
-	34, // 53: outbound.v1.DeliveryService.GetCheckpointKey:input_type -> outbound.v1.GetCheckpointKeyRequest
-	6,  // 54: outbound.v1.DeliveryService.RetryDeliveries:input_type -> outbound.v1.RetryDeliveriesRequest
-	14, // 55: outbound.v1.DeliveryService.SendNow:input_type -> outbound.v1.SendNowRequest
-	15, // 56: outbound.v1.DeliveryService.ProbeRecipient:input_type -> outbound.v1.ProbeRecipientRequest
-	17, // 57: outbound.v1.DeliveryService.ExtendDeliveries:input_type -> outbound.v1.ExtendDeliveriesRequest
-	18, // 58: outbound.v1.DeliveryService.CancelDeliveries:input_type -> outbound.v1.CancelDeliveriesRequest
-	21, // 59: outbound.v1.DeliveryService.PreviewReplay:input_type -> outbound.v1.PreviewReplayRequest
-	23, // 60: outbound.v1.DeliveryService.CreateReplay:input_type -> outbound.v1.CreateReplayRequest
-	24, // 61: outbound.v1.DeliveryService.ListReplays:input_type -> outbound.v1.ListReplaysRequest
-	26, // 62: outbound.v1.DeliveryService.GetReplay:input_type -> outbound.v1.GetReplayRequest
-	27, // 63: outbound.v1.DeliveryService.CancelReplay:input_type -> outbound.v1.CancelReplayRequest
-	5,  // 64: outbound.v1.DeliveryService.ListDeliveries:output_type -> outbound.v1.ListDeliveriesResponse
-	9,  // 65: outbound.v1.DeliveryService.GetDelivery:output_type -> outbound.v1.DeliveryDetail
-	13, // 66: outbound.v1.DeliveryService.TailDeliveries:output_type -> outbound.v1.TailDeliveriesResponse
-	29, // 67: outbound.v1.DeliveryService.ProveDelivery:output_type -> outbound.v1.DeliveryReceipt
-	31, // 68: outbound.v1.DeliveryService.VerifyDeliveries:output_type -> outbound.v1.VerifyDeliveriesResponse
-	35, // 69: outbound.v1.DeliveryService.GetCheckpointKey:output_type -> outbound.v1.CheckpointKey
-	7,  // 70: outbound.v1.DeliveryService.RetryDeliveries:output_type -> outbound.v1.RetryDeliveriesResponse
-	19, // 71: outbound.v1.DeliveryService.SendNow:output_type -> outbound.v1.ChangeDeliveriesResponse
-	16, // 72: outbound.v1.DeliveryService.ProbeRecipient:output_type -> outbound.v1.ProbeRecipientResponse
-	19, // 73: outbound.v1.DeliveryService.ExtendDeliveries:output_type -> outbound.v1.ChangeDeliveriesResponse
-	19, // 74: outbound.v1.DeliveryService.CancelDeliveries:output_type -> outbound.v1.ChangeDeliveriesResponse
-	22, // 75: outbound.v1.DeliveryService.PreviewReplay:output_type -> outbound.v1.PreviewReplayResponse
-	20, // 76: outbound.v1.DeliveryService.CreateReplay:output_type -> outbound.v1.Replay
-	25, // 77: outbound.v1.DeliveryService.ListReplays:output_type -> outbound.v1.ListReplaysResponse
-	20, // 78: outbound.v1.DeliveryService.GetReplay:output_type -> outbound.v1.Replay
-	20, // 79: outbound.v1.DeliveryService.CancelReplay:output_type -> outbound.v1.Replay
-	64, // [64:80] is the sub-list for method output_type
-	48, // [48:64] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	46, // 42: outbound.v1.DeliveryVerification.head_time:type_name -> google.protobuf.Timestamp
+	38, // 43: outbound.v1.PullDeliveriesResponse.deliveries:type_name -> outbound.v1.PulledDelivery
+	46, // 44: outbound.v1.PulledDelivery.accept_time:type_name -> google.protobuf.Timestamp
+	0,  // 45: outbound.v1.PulledDelivery.state:type_name -> outbound.v1.DeliveryState.State
+	45, // 46: outbound.v1.PulledDelivery.headers:type_name -> outbound.v1.PulledDelivery.HeadersEntry
+	0,  // 47: outbound.v1.Replay.Deliveries.state:type_name -> outbound.v1.DeliveryState.State
+	46, // 48: outbound.v1.Replay.Deliveries.start_time:type_name -> google.protobuf.Timestamp
+	46, // 49: outbound.v1.Replay.Deliveries.end_time:type_name -> google.protobuf.Timestamp
+	46, // 50: outbound.v1.Replay.Backfill.start_time:type_name -> google.protobuf.Timestamp
+	46, // 51: outbound.v1.Replay.Backfill.end_time:type_name -> google.protobuf.Timestamp
+	4,  // 52: outbound.v1.DeliveryService.ListDeliveries:input_type -> outbound.v1.ListDeliveriesRequest
+	8,  // 53: outbound.v1.DeliveryService.GetDelivery:input_type -> outbound.v1.GetDeliveryRequest
+	12, // 54: outbound.v1.DeliveryService.TailDeliveries:input_type -> outbound.v1.TailDeliveriesRequest
+	28, // 55: outbound.v1.DeliveryService.ProveDelivery:input_type -> outbound.v1.ProveDeliveryRequest
+	30, // 56: outbound.v1.DeliveryService.VerifyDeliveries:input_type -> outbound.v1.VerifyDeliveriesRequest
+	34, // 57: outbound.v1.DeliveryService.GetCheckpointKey:input_type -> outbound.v1.GetCheckpointKeyRequest
+	36, // 58: outbound.v1.DeliveryService.PullDeliveries:input_type -> outbound.v1.PullDeliveriesRequest
+	39, // 59: outbound.v1.DeliveryService.AcknowledgeDeliveries:input_type -> outbound.v1.AcknowledgeDeliveriesRequest
+	6,  // 60: outbound.v1.DeliveryService.RetryDeliveries:input_type -> outbound.v1.RetryDeliveriesRequest
+	14, // 61: outbound.v1.DeliveryService.SendNow:input_type -> outbound.v1.SendNowRequest
+	15, // 62: outbound.v1.DeliveryService.ProbeRecipient:input_type -> outbound.v1.ProbeRecipientRequest
+	17, // 63: outbound.v1.DeliveryService.ExtendDeliveries:input_type -> outbound.v1.ExtendDeliveriesRequest
+	18, // 64: outbound.v1.DeliveryService.CancelDeliveries:input_type -> outbound.v1.CancelDeliveriesRequest
+	21, // 65: outbound.v1.DeliveryService.PreviewReplay:input_type -> outbound.v1.PreviewReplayRequest
+	23, // 66: outbound.v1.DeliveryService.CreateReplay:input_type -> outbound.v1.CreateReplayRequest
+	24, // 67: outbound.v1.DeliveryService.ListReplays:input_type -> outbound.v1.ListReplaysRequest
+	26, // 68: outbound.v1.DeliveryService.GetReplay:input_type -> outbound.v1.GetReplayRequest
+	27, // 69: outbound.v1.DeliveryService.CancelReplay:input_type -> outbound.v1.CancelReplayRequest
+	5,  // 70: outbound.v1.DeliveryService.ListDeliveries:output_type -> outbound.v1.ListDeliveriesResponse
+	9,  // 71: outbound.v1.DeliveryService.GetDelivery:output_type -> outbound.v1.DeliveryDetail
+	13, // 72: outbound.v1.DeliveryService.TailDeliveries:output_type -> outbound.v1.TailDeliveriesResponse
+	29, // 73: outbound.v1.DeliveryService.ProveDelivery:output_type -> outbound.v1.DeliveryReceipt
+	31, // 74: outbound.v1.DeliveryService.VerifyDeliveries:output_type -> outbound.v1.VerifyDeliveriesResponse
+	35, // 75: outbound.v1.DeliveryService.GetCheckpointKey:output_type -> outbound.v1.CheckpointKey
+	37, // 76: outbound.v1.DeliveryService.PullDeliveries:output_type -> outbound.v1.PullDeliveriesResponse
+	40, // 77: outbound.v1.DeliveryService.AcknowledgeDeliveries:output_type -> outbound.v1.AcknowledgeDeliveriesResponse
+	7,  // 78: outbound.v1.DeliveryService.RetryDeliveries:output_type -> outbound.v1.RetryDeliveriesResponse
+	19, // 79: outbound.v1.DeliveryService.SendNow:output_type -> outbound.v1.ChangeDeliveriesResponse
+	16, // 80: outbound.v1.DeliveryService.ProbeRecipient:output_type -> outbound.v1.ProbeRecipientResponse
+	19, // 81: outbound.v1.DeliveryService.ExtendDeliveries:output_type -> outbound.v1.ChangeDeliveriesResponse
+	19, // 82: outbound.v1.DeliveryService.CancelDeliveries:output_type -> outbound.v1.ChangeDeliveriesResponse
+	22, // 83: outbound.v1.DeliveryService.PreviewReplay:output_type -> outbound.v1.PreviewReplayResponse
+	20, // 84: outbound.v1.DeliveryService.CreateReplay:output_type -> outbound.v1.Replay
+	25, // 85: outbound.v1.DeliveryService.ListReplays:output_type -> outbound.v1.ListReplaysResponse
+	20, // 86: outbound.v1.DeliveryService.GetReplay:output_type -> outbound.v1.Replay
+	20, // 87: outbound.v1.DeliveryService.CancelReplay:output_type -> outbound.v1.Replay
+	70, // [70:88] is the sub-list for method output_type
+	52, // [52:70] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_delivery_service_proto_init() }
@@ -3611,13 +4071,14 @@ func file_outbound_v1_delivery_service_proto_init() {
 		(*Replay_Deliveries_)(nil),
 		(*Replay_Backfill_)(nil),
 	}
+	file_outbound_v1_delivery_service_proto_msgTypes[34].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_delivery_service_proto_rawDesc), len(file_outbound_v1_delivery_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   38,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -285,6 +285,104 @@ func local_request_DeliveryService_GetCheckpointKey_0(ctx context.Context, marsh
 	return msg, metadata, err
 }
 
+var filter_DeliveryService_PullDeliveries_0 = &utilities.DoubleArray{Encoding: map[string]int{"recipient_id": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
+
+func request_DeliveryService_PullDeliveries_0(ctx context.Context, marshaler runtime.Marshaler, client DeliveryServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq PullDeliveriesRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["recipient_id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "recipient_id")
+	}
+	protoReq.RecipientId, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "recipient_id", err)
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_DeliveryService_PullDeliveries_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.PullDeliveries(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_DeliveryService_PullDeliveries_0(ctx context.Context, marshaler runtime.Marshaler, server DeliveryServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq PullDeliveriesRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["recipient_id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "recipient_id")
+	}
+	protoReq.RecipientId, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "recipient_id", err)
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_DeliveryService_PullDeliveries_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.PullDeliveries(ctx, &protoReq)
+	return msg, metadata, err
+}
+
+func request_DeliveryService_AcknowledgeDeliveries_0(ctx context.Context, marshaler runtime.Marshaler, client DeliveryServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq AcknowledgeDeliveriesRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["recipient_id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "recipient_id")
+	}
+	protoReq.RecipientId, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "recipient_id", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.AcknowledgeDeliveries(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_DeliveryService_AcknowledgeDeliveries_0(ctx context.Context, marshaler runtime.Marshaler, server DeliveryServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq AcknowledgeDeliveriesRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["recipient_id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "recipient_id")
+	}
+	protoReq.RecipientId, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "recipient_id", err)
+	}
+	msg, err := server.AcknowledgeDeliveries(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 func request_DeliveryService_RetryDeliveries_0(ctx context.Context, marshaler runtime.Marshaler, client DeliveryServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq RetryDeliveriesRequest
@@ -697,6 +795,46 @@ func RegisterDeliveryServiceHandlerServer(ctx context.Context, mux *runtime.Serv
 		}
 		forward_DeliveryService_GetCheckpointKey_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_DeliveryService_PullDeliveries_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/outbound.v1.DeliveryService/PullDeliveries", runtime.WithHTTPPathPattern("/v1/recipients/{recipient_id}/deliveries:pull"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_DeliveryService_PullDeliveries_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_DeliveryService_PullDeliveries_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_DeliveryService_AcknowledgeDeliveries_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/outbound.v1.DeliveryService/AcknowledgeDeliveries", runtime.WithHTTPPathPattern("/v1/recipients/{recipient_id}/deliveries:acknowledge"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_DeliveryService_AcknowledgeDeliveries_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_DeliveryService_AcknowledgeDeliveries_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_DeliveryService_RetryDeliveries_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1039,6 +1177,40 @@ func RegisterDeliveryServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 		}
 		forward_DeliveryService_GetCheckpointKey_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_DeliveryService_PullDeliveries_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/outbound.v1.DeliveryService/PullDeliveries", runtime.WithHTTPPathPattern("/v1/recipients/{recipient_id}/deliveries:pull"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_DeliveryService_PullDeliveries_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_DeliveryService_PullDeliveries_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_DeliveryService_AcknowledgeDeliveries_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/outbound.v1.DeliveryService/AcknowledgeDeliveries", runtime.WithHTTPPathPattern("/v1/recipients/{recipient_id}/deliveries:acknowledge"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_DeliveryService_AcknowledgeDeliveries_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_DeliveryService_AcknowledgeDeliveries_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_DeliveryService_RetryDeliveries_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1213,39 +1385,43 @@ func RegisterDeliveryServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 }
 
 var (
-	pattern_DeliveryService_ListDeliveries_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "deliveries"}, ""))
-	pattern_DeliveryService_GetDelivery_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "deliveries", "recipient_id", "event_id"}, ""))
-	pattern_DeliveryService_TailDeliveries_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "deliveries"}, "tail"))
-	pattern_DeliveryService_ProveDelivery_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "deliveries", "recipient_id", "event_id"}, "prove"))
-	pattern_DeliveryService_VerifyDeliveries_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "deliveries"}, "verify"))
-	pattern_DeliveryService_GetCheckpointKey_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "deliveries"}, "checkpointKey"))
-	pattern_DeliveryService_RetryDeliveries_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "deliveries"}, "retry"))
-	pattern_DeliveryService_SendNow_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "deliveries"}, "sendNow"))
-	pattern_DeliveryService_ProbeRecipient_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "recipients", "id"}, "probe"))
-	pattern_DeliveryService_ExtendDeliveries_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "deliveries"}, "extend"))
-	pattern_DeliveryService_CancelDeliveries_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "deliveries"}, "cancel"))
-	pattern_DeliveryService_PreviewReplay_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "replays"}, "preview"))
-	pattern_DeliveryService_CreateReplay_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "replays"}, ""))
-	pattern_DeliveryService_ListReplays_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "replays"}, ""))
-	pattern_DeliveryService_GetReplay_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "replays", "id"}, ""))
-	pattern_DeliveryService_CancelReplay_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "replays", "id"}, "cancel"))
+	pattern_DeliveryService_ListDeliveries_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "deliveries"}, ""))
+	pattern_DeliveryService_GetDelivery_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "deliveries", "recipient_id", "event_id"}, ""))
+	pattern_DeliveryService_TailDeliveries_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "deliveries"}, "tail"))
+	pattern_DeliveryService_ProveDelivery_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "deliveries", "recipient_id", "event_id"}, "prove"))
+	pattern_DeliveryService_VerifyDeliveries_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "deliveries"}, "verify"))
+	pattern_DeliveryService_GetCheckpointKey_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "deliveries"}, "checkpointKey"))
+	pattern_DeliveryService_PullDeliveries_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "recipients", "recipient_id", "deliveries"}, "pull"))
+	pattern_DeliveryService_AcknowledgeDeliveries_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "recipients", "recipient_id", "deliveries"}, "acknowledge"))
+	pattern_DeliveryService_RetryDeliveries_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "deliveries"}, "retry"))
+	pattern_DeliveryService_SendNow_0               = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "deliveries"}, "sendNow"))
+	pattern_DeliveryService_ProbeRecipient_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "recipients", "id"}, "probe"))
+	pattern_DeliveryService_ExtendDeliveries_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "deliveries"}, "extend"))
+	pattern_DeliveryService_CancelDeliveries_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "deliveries"}, "cancel"))
+	pattern_DeliveryService_PreviewReplay_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "replays"}, "preview"))
+	pattern_DeliveryService_CreateReplay_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "replays"}, ""))
+	pattern_DeliveryService_ListReplays_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "replays"}, ""))
+	pattern_DeliveryService_GetReplay_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "replays", "id"}, ""))
+	pattern_DeliveryService_CancelReplay_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "replays", "id"}, "cancel"))
 )
 
 var (
-	forward_DeliveryService_ListDeliveries_0   = runtime.ForwardResponseMessage
-	forward_DeliveryService_GetDelivery_0      = runtime.ForwardResponseMessage
-	forward_DeliveryService_TailDeliveries_0   = runtime.ForwardResponseStream
-	forward_DeliveryService_ProveDelivery_0    = runtime.ForwardResponseMessage
-	forward_DeliveryService_VerifyDeliveries_0 = runtime.ForwardResponseStream
-	forward_DeliveryService_GetCheckpointKey_0 = runtime.ForwardResponseMessage
-	forward_DeliveryService_RetryDeliveries_0  = runtime.ForwardResponseMessage
-	forward_DeliveryService_SendNow_0          = runtime.ForwardResponseMessage
-	forward_DeliveryService_ProbeRecipient_0   = runtime.ForwardResponseMessage
-	forward_DeliveryService_ExtendDeliveries_0 = runtime.ForwardResponseMessage
-	forward_DeliveryService_CancelDeliveries_0 = runtime.ForwardResponseMessage
-	forward_DeliveryService_PreviewReplay_0    = runtime.ForwardResponseMessage
-	forward_DeliveryService_CreateReplay_0     = runtime.ForwardResponseMessage
-	forward_DeliveryService_ListReplays_0      = runtime.ForwardResponseMessage
-	forward_DeliveryService_GetReplay_0        = runtime.ForwardResponseMessage
-	forward_DeliveryService_CancelReplay_0     = runtime.ForwardResponseMessage
+	forward_DeliveryService_ListDeliveries_0        = runtime.ForwardResponseMessage
+	forward_DeliveryService_GetDelivery_0           = runtime.ForwardResponseMessage
+	forward_DeliveryService_TailDeliveries_0        = runtime.ForwardResponseStream
+	forward_DeliveryService_ProveDelivery_0         = runtime.ForwardResponseMessage
+	forward_DeliveryService_VerifyDeliveries_0      = runtime.ForwardResponseStream
+	forward_DeliveryService_GetCheckpointKey_0      = runtime.ForwardResponseMessage
+	forward_DeliveryService_PullDeliveries_0        = runtime.ForwardResponseMessage
+	forward_DeliveryService_AcknowledgeDeliveries_0 = runtime.ForwardResponseMessage
+	forward_DeliveryService_RetryDeliveries_0       = runtime.ForwardResponseMessage
+	forward_DeliveryService_SendNow_0               = runtime.ForwardResponseMessage
+	forward_DeliveryService_ProbeRecipient_0        = runtime.ForwardResponseMessage
+	forward_DeliveryService_ExtendDeliveries_0      = runtime.ForwardResponseMessage
+	forward_DeliveryService_CancelDeliveries_0      = runtime.ForwardResponseMessage
+	forward_DeliveryService_PreviewReplay_0         = runtime.ForwardResponseMessage
+	forward_DeliveryService_CreateReplay_0          = runtime.ForwardResponseMessage
+	forward_DeliveryService_ListReplays_0           = runtime.ForwardResponseMessage
+	forward_DeliveryService_GetReplay_0             = runtime.ForwardResponseMessage
+	forward_DeliveryService_CancelReplay_0          = runtime.ForwardResponseMessage
 )

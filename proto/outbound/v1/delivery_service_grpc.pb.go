@@ -19,22 +19,24 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	DeliveryService_ListDeliveries_FullMethodName   = "/outbound.v1.DeliveryService/ListDeliveries"
-	DeliveryService_GetDelivery_FullMethodName      = "/outbound.v1.DeliveryService/GetDelivery"
-	DeliveryService_TailDeliveries_FullMethodName   = "/outbound.v1.DeliveryService/TailDeliveries"
-	DeliveryService_ProveDelivery_FullMethodName    = "/outbound.v1.DeliveryService/ProveDelivery"
-	DeliveryService_VerifyDeliveries_FullMethodName = "/outbound.v1.DeliveryService/VerifyDeliveries"
-	DeliveryService_GetCheckpointKey_FullMethodName = "/outbound.v1.DeliveryService/GetCheckpointKey"
-	DeliveryService_RetryDeliveries_FullMethodName  = "/outbound.v1.DeliveryService/RetryDeliveries"
-	DeliveryService_SendNow_FullMethodName          = "/outbound.v1.DeliveryService/SendNow"
-	DeliveryService_ProbeRecipient_FullMethodName   = "/outbound.v1.DeliveryService/ProbeRecipient"
-	DeliveryService_ExtendDeliveries_FullMethodName = "/outbound.v1.DeliveryService/ExtendDeliveries"
-	DeliveryService_CancelDeliveries_FullMethodName = "/outbound.v1.DeliveryService/CancelDeliveries"
-	DeliveryService_PreviewReplay_FullMethodName    = "/outbound.v1.DeliveryService/PreviewReplay"
-	DeliveryService_CreateReplay_FullMethodName     = "/outbound.v1.DeliveryService/CreateReplay"
-	DeliveryService_ListReplays_FullMethodName      = "/outbound.v1.DeliveryService/ListReplays"
-	DeliveryService_GetReplay_FullMethodName        = "/outbound.v1.DeliveryService/GetReplay"
-	DeliveryService_CancelReplay_FullMethodName     = "/outbound.v1.DeliveryService/CancelReplay"
+	DeliveryService_ListDeliveries_FullMethodName        = "/outbound.v1.DeliveryService/ListDeliveries"
+	DeliveryService_GetDelivery_FullMethodName           = "/outbound.v1.DeliveryService/GetDelivery"
+	DeliveryService_TailDeliveries_FullMethodName        = "/outbound.v1.DeliveryService/TailDeliveries"
+	DeliveryService_ProveDelivery_FullMethodName         = "/outbound.v1.DeliveryService/ProveDelivery"
+	DeliveryService_VerifyDeliveries_FullMethodName      = "/outbound.v1.DeliveryService/VerifyDeliveries"
+	DeliveryService_GetCheckpointKey_FullMethodName      = "/outbound.v1.DeliveryService/GetCheckpointKey"
+	DeliveryService_PullDeliveries_FullMethodName        = "/outbound.v1.DeliveryService/PullDeliveries"
+	DeliveryService_AcknowledgeDeliveries_FullMethodName = "/outbound.v1.DeliveryService/AcknowledgeDeliveries"
+	DeliveryService_RetryDeliveries_FullMethodName       = "/outbound.v1.DeliveryService/RetryDeliveries"
+	DeliveryService_SendNow_FullMethodName               = "/outbound.v1.DeliveryService/SendNow"
+	DeliveryService_ProbeRecipient_FullMethodName        = "/outbound.v1.DeliveryService/ProbeRecipient"
+	DeliveryService_ExtendDeliveries_FullMethodName      = "/outbound.v1.DeliveryService/ExtendDeliveries"
+	DeliveryService_CancelDeliveries_FullMethodName      = "/outbound.v1.DeliveryService/CancelDeliveries"
+	DeliveryService_PreviewReplay_FullMethodName         = "/outbound.v1.DeliveryService/PreviewReplay"
+	DeliveryService_CreateReplay_FullMethodName          = "/outbound.v1.DeliveryService/CreateReplay"
+	DeliveryService_ListReplays_FullMethodName           = "/outbound.v1.DeliveryService/ListReplays"
+	DeliveryService_GetReplay_FullMethodName             = "/outbound.v1.DeliveryService/GetReplay"
+	DeliveryService_CancelReplay_FullMethodName          = "/outbound.v1.DeliveryService/CancelReplay"
 )
 
 // DeliveryServiceClient is the client API for DeliveryService service.
@@ -57,6 +59,13 @@ type DeliveryServiceClient interface {
 	VerifyDeliveries(ctx context.Context, in *VerifyDeliveriesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[VerifyDeliveriesResponse], error)
 	// Gets the key that the checkpoints of the delivery log are verified with.
 	GetCheckpointKey(ctx context.Context, in *GetCheckpointKeyRequest, opts ...grpc.CallOption) (*CheckpointKey, error)
+	// Pulls the deliveries of an HTTP recipient behind a number, in the order of their numbers: each as it would be sent now, with its body and
+	// its signatures. For a receiver that was away and fetches what it missed. Nothing changes by it: see AcknowledgeDeliveries. Fails with
+	// UNAVAILABLE if no http-sender is there.
+	PullDeliveries(ctx context.Context, in *PullDeliveriesRequest, opts ...grpc.CallOption) (*PullDeliveriesResponse, error)
+	// Acknowledges the deliveries of an HTTP recipient up to a number: those that are not final end as DELIVERED (`pulled`) and are not sent
+	// any more.
+	AcknowledgeDeliveries(ctx context.Context, in *AcknowledgeDeliveriesRequest, opts ...grpc.CallOption) (*AcknowledgeDeliveriesResponse, error)
 	// Retries deliveries. They go through the normal delivery path.
 	RetryDeliveries(ctx context.Context, in *RetryDeliveriesRequest, opts ...grpc.CallOption) (*RetryDeliveriesResponse, error)
 	// Makes the next attempt of pending deliveries due now. Deliveries that are not RETRYING are listed in the response.
@@ -162,6 +171,26 @@ func (c *deliveryServiceClient) GetCheckpointKey(ctx context.Context, in *GetChe
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CheckpointKey)
 	err := c.cc.Invoke(ctx, DeliveryService_GetCheckpointKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *deliveryServiceClient) PullDeliveries(ctx context.Context, in *PullDeliveriesRequest, opts ...grpc.CallOption) (*PullDeliveriesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PullDeliveriesResponse)
+	err := c.cc.Invoke(ctx, DeliveryService_PullDeliveries_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *deliveryServiceClient) AcknowledgeDeliveries(ctx context.Context, in *AcknowledgeDeliveriesRequest, opts ...grpc.CallOption) (*AcknowledgeDeliveriesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AcknowledgeDeliveriesResponse)
+	err := c.cc.Invoke(ctx, DeliveryService_AcknowledgeDeliveries_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -288,6 +317,13 @@ type DeliveryServiceServer interface {
 	VerifyDeliveries(*VerifyDeliveriesRequest, grpc.ServerStreamingServer[VerifyDeliveriesResponse]) error
 	// Gets the key that the checkpoints of the delivery log are verified with.
 	GetCheckpointKey(context.Context, *GetCheckpointKeyRequest) (*CheckpointKey, error)
+	// Pulls the deliveries of an HTTP recipient behind a number, in the order of their numbers: each as it would be sent now, with its body and
+	// its signatures. For a receiver that was away and fetches what it missed. Nothing changes by it: see AcknowledgeDeliveries. Fails with
+	// UNAVAILABLE if no http-sender is there.
+	PullDeliveries(context.Context, *PullDeliveriesRequest) (*PullDeliveriesResponse, error)
+	// Acknowledges the deliveries of an HTTP recipient up to a number: those that are not final end as DELIVERED (`pulled`) and are not sent
+	// any more.
+	AcknowledgeDeliveries(context.Context, *AcknowledgeDeliveriesRequest) (*AcknowledgeDeliveriesResponse, error)
 	// Retries deliveries. They go through the normal delivery path.
 	RetryDeliveries(context.Context, *RetryDeliveriesRequest) (*RetryDeliveriesResponse, error)
 	// Makes the next attempt of pending deliveries due now. Deliveries that are not RETRYING are listed in the response.
@@ -338,6 +374,12 @@ func (UnimplementedDeliveryServiceServer) VerifyDeliveries(*VerifyDeliveriesRequ
 }
 func (UnimplementedDeliveryServiceServer) GetCheckpointKey(context.Context, *GetCheckpointKeyRequest) (*CheckpointKey, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCheckpointKey not implemented")
+}
+func (UnimplementedDeliveryServiceServer) PullDeliveries(context.Context, *PullDeliveriesRequest) (*PullDeliveriesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PullDeliveries not implemented")
+}
+func (UnimplementedDeliveryServiceServer) AcknowledgeDeliveries(context.Context, *AcknowledgeDeliveriesRequest) (*AcknowledgeDeliveriesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AcknowledgeDeliveries not implemented")
 }
 func (UnimplementedDeliveryServiceServer) RetryDeliveries(context.Context, *RetryDeliveriesRequest) (*RetryDeliveriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RetryDeliveries not implemented")
@@ -480,6 +522,42 @@ func _DeliveryService_GetCheckpointKey_Handler(srv interface{}, ctx context.Cont
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(DeliveryServiceServer).GetCheckpointKey(ctx, req.(*GetCheckpointKeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DeliveryService_PullDeliveries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PullDeliveriesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeliveryServiceServer).PullDeliveries(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeliveryService_PullDeliveries_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeliveryServiceServer).PullDeliveries(ctx, req.(*PullDeliveriesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DeliveryService_AcknowledgeDeliveries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AcknowledgeDeliveriesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeliveryServiceServer).AcknowledgeDeliveries(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeliveryService_AcknowledgeDeliveries_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeliveryServiceServer).AcknowledgeDeliveries(ctx, req.(*AcknowledgeDeliveriesRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -686,6 +764,14 @@ var DeliveryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetCheckpointKey",
 			Handler:    _DeliveryService_GetCheckpointKey_Handler,
+		},
+		{
+			MethodName: "PullDeliveries",
+			Handler:    _DeliveryService_PullDeliveries_Handler,
+		},
+		{
+			MethodName: "AcknowledgeDeliveries",
+			Handler:    _DeliveryService_AcknowledgeDeliveries_Handler,
 		},
 		{
 			MethodName: "RetryDeliveries",

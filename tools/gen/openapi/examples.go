@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"encoding/base64"
+	"fmt"
+)
 
 // example is what goes in and comes out of an operation; either may be absent.
 type example struct{ request, answer any }
@@ -74,20 +77,22 @@ func examples() map[string]example {
 			object{"filter": `event.external_key != ""`, "events": 10},
 			object{"matching": 1, "results": []any{object{"eventId": eventID, "eventType": "support_conference_end", "matches": true, "error": ""}}},
 		},
-		"PublishEvent":      {eventExample(), object{"eventId": eventID, "sequence": "42", "duplicate": false}},
-		"ListDeliveries":    {nil, object{"deliveries": []any{deliveryExample()}, "nextPageToken": ""}},
-		"RetryDeliveries":   {target, object{"replayId": "01JD0V8Z3T9GQK", "queued": 1}},
-		"SendNow":           {target, changed},
-		"ProbeRecipient":    {nil, object{"breakerOpen": true, "delivery": object{"recipientId": recipientID, "eventId": "appliance-1~e-1"}}},
-		"CancelDeliveries":  {target, changed},
-		"ExtendDeliveries":  {object{"by": "3600s", "deliveries": target["deliveries"]}, changed},
-		"TailDeliveries":    {nil, object{"result": object{"deliveries": []any{deliveryExample()}, "missed": "0"}}},
-		"ProveDelivery":     {nil, object{"receipt": `{"format": "outbound receipt v1", "recipient": "ticket-system", "event": "appliance-1~e-1", …}`}},
-		"VerifyDeliveries":  {nil, object{"result": object{"records": "3", "sequence": "3", "result": verificationExample()}}},
-		"GetCheckpointKey":  {nil, object{"key": verifierKey}},
-		"CreateReplay":      {object{"deliveries": object{"recipientId": recipientID, "state": "EXPIRED"}, "rate": 20}, nil},
-		"PreviewReplay":     {object{"toRecipientId": recipientID, "backfill": object{"startTime": eventTime}}, nil},
-		"CreateCustomField": {object{"displayName": "Region"}, object{"codeName": "region", "displayName": "Region", "etag": "n3xq"}},
+		"PublishEvent":          {eventExample(), object{"eventId": eventID, "sequence": "42", "duplicate": false}},
+		"ListDeliveries":        {nil, object{"deliveries": []any{deliveryExample()}, "nextPageToken": ""}},
+		"RetryDeliveries":       {target, object{"replayId": "01JD0V8Z3T9GQK", "queued": 1}},
+		"SendNow":               {target, changed},
+		"ProbeRecipient":        {nil, object{"breakerOpen": true, "delivery": object{"recipientId": recipientID, "eventId": "appliance-1~e-1"}}},
+		"CancelDeliveries":      {target, changed},
+		"ExtendDeliveries":      {object{"by": "3600s", "deliveries": target["deliveries"]}, changed},
+		"TailDeliveries":        {nil, object{"result": object{"deliveries": []any{deliveryExample()}, "missed": "0"}}},
+		"ProveDelivery":         {nil, object{"receipt": `{"format": "outbound receipt v1", "recipient": "ticket-system", "event": "appliance-1~e-1", …}`}},
+		"VerifyDeliveries":      {nil, object{"result": object{"records": "3", "sequence": "3", "result": verificationExample()}}},
+		"GetCheckpointKey":      {nil, object{"key": verifierKey}},
+		"PullDeliveries":        {nil, pullExample()},
+		"AcknowledgeDeliveries": {object{"through": "43"}, object{"acknowledged": 1, "cursor": "43"}},
+		"CreateReplay":          {object{"deliveries": object{"recipientId": recipientID, "state": "EXPIRED"}, "rate": 20}, nil},
+		"PreviewReplay":         {object{"toRecipientId": recipientID, "backfill": object{"startTime": eventTime}}, nil},
+		"CreateCustomField":     {object{"displayName": "Region"}, object{"codeName": "region", "displayName": "Region", "etag": "n3xq"}},
 		"CreateAppliance": {
 			object{"id": "appliance-1", "displayName": "Support centre", "silentAfter": "7200s"},
 			object{"id": "appliance-1", "user": "appliance-1", "password": "shown once", "token": "shown once"},
@@ -142,5 +147,22 @@ func deliveryExample() object {
 		"reason": "http_status", "reasonClass": "http_5xx", "attempts": 1, "statusCode": 503, "acceptTime": eventTime,
 		"lastAttemptTime": eventTime,
 		"nextAttemptTime": "2026-11-21T10:00:30Z", "expireTime": "2026-11-22T10:00:00Z", "channel": "http",
+	}
+}
+
+// pullExample is what a receiver pulls.
+func pullExample() object {
+	body := base64.StdEncoding.EncodeToString([]byte("event=support_conference_end&lsid=4bf5&version=1"))
+	return object{
+		"deliveries": []any{object{
+			"sequence": "43", "previous": "42", "eventId": "appliance-1~e-1", "eventType": "support_conference_end", "applianceId": "appliance-1",
+			"acceptTime": eventTime, "state": "RETRYING", "reason": "http_status", "detail": "HTTP 503 Service Unavailable",
+			"headers": object{
+				"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", "Outbound-Previous": "42", "Outbound-Sequence": "43",
+				"Webhook-Id": "appliance-1~e-1", "Webhook-Signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", "Webhook-Timestamp": "1764461330",
+			},
+			"body": body, "note": "",
+		}},
+		"nextAfter": "43", "more": false, "cursor": "42", "last": "43",
 	}
 }

@@ -48,6 +48,11 @@ const (
 	// SubjectTestMail is where email senders are asked for test mails. No stream keeps it.
 	SubjectTestMail = "outbound.testmail"
 
+	// SubjectPull is where HTTP senders are asked for deliveries that a receiver pulls, SubjectAcknowledge where they are told what it has.
+	// No stream keeps them.
+	SubjectPull        = "outbound.pull"
+	SubjectAcknowledge = "outbound.acknowledge"
+
 	// SubjectRestore is the subject of StreamRestore, which nobody publishes to.
 	SubjectRestore = "outbound.restore"
 

@@ -2,6 +2,8 @@ package access_test
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,8 +14,10 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/outbound-events/outbound/pkg/golden"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/cli/internal/access"
 	"github.com/outbound-events/outbound/services/cli/internal/clitest"
 	"github.com/outbound-events/outbound/services/cli/internal/command"
@@ -50,8 +54,16 @@ func TestCommandsCallTheServer(t *testing.T) {
 			"passwordTime":"2026-11-21T10:00:00Z"},{"name":"ben","role":"VIEWER","disabled":true}]}`),
 		"POST /v1/users": olga, "PATCH /v1/users/olga": olga, "DELETE /v1/users/olga": clitest.JSON("{}"),
 		"GET /v1/tokens": clitest.JSON(`{"tokens":[{"id":"t-1","displayName":"CI","role":"OPERATOR",
-			"createTime":"2026-11-21T10:00:00Z","creator":"eva"}]}`),
-		"POST /v1/tokens":        clitest.JSON(`{"token":{"id":"t-1","role":"OPERATOR"},"secret":"obt_x"}`),
+			"createTime":"2026-11-21T10:00:00Z","creator":"eva"},{"id":"t-2","displayName":"tickets","role":"RECEIVER",
+			"recipientId":"ticket-system","createTime":"2026-11-21T10:00:00Z","creator":"eva"}]}`),
+		"POST /v1/tokens": func(r *http.Request) (int, string) {
+			t := &outboundv1.Token{}
+			if body, err := io.ReadAll(r.Body); err != nil || protojson.Unmarshal(body, t) != nil {
+				return http.StatusBadRequest, "{}"
+			}
+			t.Id = "t-1"
+			return clitest.Message(&outboundv1.CreateTokenResponse{Token: t, Secret: "obt_x"})(r)
+		},
 		"DELETE /v1/tokens/t%2F": clitest.JSON("{}"),
 	}
 	for name, c := range map[string]struct{ args, path, body string }{
@@ -70,6 +82,8 @@ func TestCommandsCallTheServer(t *testing.T) {
 		"user-delete.txt":  {"users delete olga --yes", "/v1/users/olga", ""},
 		"tokens.txt":       {"tokens list", "/v1/tokens", ""},
 		"token-create.txt": {"tokens create CI --role Operator", "/v1/tokens", `{"displayName":"CI","role":"OPERATOR"}`},
+		"token-receiver.txt": {"tokens create tickets --role receiver --recipient ticket-system", "/v1/tokens",
+			`{"displayName":"tickets","role":"RECEIVER","recipientId":"ticket-system"}`},
 		"token-delete.txt": {"tokens delete t/ --yes", "/v1/tokens/t%2F", ""},
 	} {
 		s := clitest.Serve(t, answers)
@@ -115,6 +129,7 @@ func TestWhatIsWrongIsSaidBeforeTheServerIsCalled(t *testing.T) {
 		"users create", "users create olga --role boss --no-password", "users create olga",
 		"users create olga --password-file /none/at/all", "users update olga", "users update olga --role boss",
 		"users update olga --unlink --openid-issuer https://a.example",
+		"users create olga --role receiver --no-password", "users update olga --role receiver",
 		"users update olga --password", "tokens create CI --role boss", "tokens create", "whoami x",
 	} {
 		s := clitest.Serve(t, nil)
@@ -138,5 +153,15 @@ func TestARefusalEndsACommand(t *testing.T) {
 		if got := s.Run(t, of(args), args...); got.Code != exit.CodeFailed || got.Out != "" || !strings.Contains(got.Err, "viewers only read") {
 			t.Errorf("%s: %+v", line, got)
 		}
+	}
+}
+
+func TestARefusedRecipientIsNamedByItsFlag(t *testing.T) {
+	s := clitest.Serve(t, map[string]clitest.Answer{
+		"POST /v1/tokens": clitest.Refusal(codes.InvalidArgument, "1 field is not valid", "recipientId:is empty: set the HTTP recipient"),
+	})
+	got := s.Run(t, access.TokensCommand, "tokens", "create", "tickets", "--role", "receiver")
+	if got.Code != exit.CodeFailed || !strings.Contains(got.Err, "--recipient: is empty") {
+		t.Errorf("%+v", got)
 	}
 }

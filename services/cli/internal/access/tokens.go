@@ -30,10 +30,10 @@ func tokensList(env *command.Env) *cobra.Command {
 				return err
 			}
 			return env.Show(all, func() *output.Table {
-				t := &output.Table{Head: []string{"ID", "NAME", "ROLE", "CREATED", "CREATED BY", "EXPIRES"}}
+				t := &output.Table{Head: []string{"ID", "NAME", "ROLE", "RECIPIENT", "CREATED", "CREATED BY", "EXPIRES"}}
 				for _, x := range all.GetTokens() {
-					t.Add(x.GetId(), x.GetDisplayName(), roleWord(x.GetRole()), output.Clock(x.GetCreateTime()), output.Dash(x.GetCreator()),
-						expires(x))
+					t.Add(x.GetId(), x.GetDisplayName(), roleWord(x.GetRole()), output.Dash(x.GetRecipientId()), output.Clock(x.GetCreateTime()),
+						output.Dash(x.GetCreator()), expires(x))
 				}
 				return t
 			})
@@ -42,21 +42,22 @@ func tokensList(env *command.Env) *cobra.Command {
 }
 
 func tokensCreate(env *command.Env) *cobra.Command {
-	var role string
+	var role, recipient string
 	var ends time.Duration
 	var never bool
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Create an API token; its secret is shown only once", Args: command.Arguments("NAME"),
-		Example: "  outbound tokens create CI --role operator --expires-in 30d\n  outbound tokens create exporter --never-expires",
+		Example: "  outbound tokens create CI --role operator --expires-in 30d\n  outbound tokens create exporter --never-expires\n" +
+			"  outbound tokens create ticket-receiver --role receiver --recipient ticket-system",
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
-			kind, err := roleOf(role)
+			kind, err := roleOf(role, tokenRoles())
 			if err != nil {
 				return err
 			}
 			if never && ends != 0 {
 				return exit.Usagef("--never-expires and --expires-in exclude each other")
 			}
-			t := &outboundv1.Token{DisplayName: args[0], Role: kind, NeverExpires: never}
+			t := &outboundv1.Token{DisplayName: args[0], Role: kind, RecipientId: recipient, NeverExpires: never}
 			if ends != 0 {
 				t.ExpireTime = timestamppb.New(time.Now().Add(ends))
 			}
@@ -64,22 +65,30 @@ func tokensCreate(env *command.Env) *cobra.Command {
 			if err := c.Call(ctx, http.MethodPost, "/v1/tokens", t, made); err != nil {
 				return err
 			}
-			return env.Show(made, func() *output.Table {
-				return &output.Table{Rows: [][]string{
-					{"id", made.GetToken().GetId()},
-					{"role", roleWord(made.GetToken().GetRole())},
-					{"expires", expires(made.GetToken())},
-					{"secret", made.GetSecret()},
-					{"The secret is shown only once. Send it as Authorization: Bearer, or set OUTBOUND_TOKEN."},
-				}}
-			})
+			return env.Show(made, func() *output.Table { return madeToken(made) })
 		}),
 	}
-	cmd.Flags().StringVar(&role, "role", "viewer", "role: viewer, operator or admin")
-	command.NameFields(cmd, map[string]string{"role": "role", "expireTime": "expires-in", "neverExpires": "never-expires"})
+	cmd.Flags().StringVar(&role, "role", "viewer", "role: viewer, operator, admin, or receiver for one that pulls deliveries")
+	cmd.Flags().StringVar(&recipient, "recipient", "", "HTTP recipient whose deliveries a receiver pulls")
+	command.NameFields(cmd, map[string]string{"role": "role", "recipientId": "recipient", "expireTime": "expires-in",
+		"neverExpires": "never-expires"})
 	command.DurationVar(cmd.Flags(), &ends, "expires-in", "time until the token expires, e.g. 24h or 30d (default 90d)")
 	cmd.Flags().BoolVar(&never, "never-expires", false, "create a token that is valid until it is deleted")
 	return cmd
+}
+
+// madeToken is the table of a new token.
+func madeToken(made *outboundv1.CreateTokenResponse) *output.Table {
+	t := &output.Table{}
+	t.Add("id", made.GetToken().GetId())
+	t.Add("role", roleWord(made.GetToken().GetRole()))
+	if id := made.GetToken().GetRecipientId(); id != "" {
+		t.Add("recipient", id)
+	}
+	t.Add("expires", expires(made.GetToken()))
+	t.Add("secret", made.GetSecret())
+	t.Add("The secret is shown only once. Send it as Authorization: Bearer, or set OUTBOUND_TOKEN.")
+	return t
 }
 
 // expires is when a token expires.

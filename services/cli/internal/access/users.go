@@ -44,12 +44,23 @@ func userPath(name string) string { return "/v1/users/" + url.PathEscape(name) }
 
 func roleWord(r outboundv1.Role_Kind) string { return strings.ToLower(r.String()) }
 
-// roleOf reads a role, in any case.
-func roleOf(word string) (outboundv1.Role_Kind, error) {
-	roles := []outboundv1.Role_Kind{outboundv1.Role_VIEWER, outboundv1.Role_OPERATOR, outboundv1.Role_ADMIN}
+// userRoles are the roles of users, tokenRoles those of tokens.
+func userRoles() []outboundv1.Role_Kind {
+	return []outboundv1.Role_Kind{outboundv1.Role_VIEWER, outboundv1.Role_OPERATOR, outboundv1.Role_ADMIN}
+}
+
+func tokenRoles() []outboundv1.Role_Kind { return append(userRoles(), outboundv1.Role_RECEIVER) }
+
+// roleOf reads one of the roles, in any case.
+func roleOf(word string, roles []outboundv1.Role_Kind) (outboundv1.Role_Kind, error) {
 	i := slices.IndexFunc(roles, func(r outboundv1.Role_Kind) bool { return strings.EqualFold(r.String(), word) })
 	if i < 0 {
-		return 0, exit.Usagef("%q is not a role: use viewer, operator or admin", word)
+		var words []string
+		for _, r := range roles {
+			words = append(words, roleWord(r))
+		}
+		last := len(words) - 1
+		return 0, exit.Usagef("%q is not a role here: use %s or %s", word, strings.Join(words[:last], ", "), words[last])
 	}
 	return roles[i], nil
 }
@@ -97,7 +108,7 @@ func usersCreate(env *command.Env) *cobra.Command {
 		Use: "create NAME", Short: "Create a user; prompts for the password unless --password-file is given", Args: command.Arguments("NAME"),
 		Example: "  outbound users create olga --role operator\n  outbound users create olga --role operator --password-file olga.password",
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
-			role, err := roleOf(f.role)
+			role, err := roleOf(f.role, userRoles())
 			if err != nil {
 				return err
 			}
@@ -152,7 +163,7 @@ func usersUpdate(env *command.Env) *cobra.Command {
 			mask.Paths = append(mask.Paths, "openidIssuer", "openidSubject")
 		}
 		var err error
-		if u.Role, err = roleOf(f.role); err != nil {
+		if u.Role, err = roleOf(f.role, userRoles()); err != nil {
 			return err
 		}
 		if f.prompts || f.passwordFile != "" {

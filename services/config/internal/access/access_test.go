@@ -44,7 +44,7 @@ func start(t *testing.T) *access.Access {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := access.New(store.NewParts(m), rules, time.Now)
+	a := access.New(store.NewParts(m), store.NewRecipients(m), rules, time.Now)
 	root := &outboundv1.User{Name: "root", Role: outboundv1.Role_ADMIN, Password: password}
 	if _, err := a.CreateUser(testContext(t), &outboundv1.CreateUserRequest{User: root}); err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -63,6 +65,9 @@ func (s *Access) CreateToken(ctx context.Context, q *outboundv1.CreateTokenReque
 	if err := v.Rules(s.rules, t, kindToken); err != nil {
 		return nil, err
 	}
+	if err := s.bind(ctx, &v, t); err != nil {
+		return nil, err
+	}
 	switch end := t.GetExpireTime(); {
 	case end != nil && t.GetNeverExpires():
 		v.Add("neverExpires", validation.Invalid, "can't be set together with expireTime: leave one of them out")
@@ -86,6 +91,38 @@ func (s *Access) CreateToken(ctx context.Context, q *outboundv1.CreateTokenReque
 		return nil, err
 	}
 	return &outboundv1.CreateTokenResponse{Token: t, Secret: plain}, nil
+}
+
+// bind binds a receiver's token to its recipient, as it is now.
+func (s *Access) bind(ctx context.Context, v *validation.Violations, t *outboundv1.Token) error {
+	t.RecipientStart = 0
+	id := t.GetRecipientId()
+	switch {
+	case t.GetRole() != outboundv1.Role_RECEIVER && id == "":
+		return nil
+	case t.GetRole() != outboundv1.Role_RECEIVER:
+		v.Add("recipientId", validation.Invalid, "is for tokens with the role RECEIVER: leave it out, or set that role")
+		return nil
+	case id == "":
+		v.Add("recipientId", validation.Missing, "is empty: set the HTTP recipient whose deliveries the token pulls")
+		return nil
+	}
+	r, err := store.Recipient{}, error(bus.ErrNotFound)
+	if naming.SafeID(id) {
+		r, err = s.recipients.Get(ctx, id)
+	}
+	switch {
+	case errors.Is(err, bus.ErrNotFound) || err == nil && r.Deleting():
+		v.Add("recipientId", validation.Invalid, "names no recipient: use the id of an HTTP recipient")
+	case err != nil:
+		return err
+	case !r.Describe().Pulled:
+		v.Add("recipientId", validation.Invalid,
+			"names a recipient of the channel "+string(r.Channel())+": only the deliveries of HTTP recipients can be pulled")
+	default:
+		t.RecipientStart = r.GetStartSequence()
+	}
+	return nil
 }
 
 // DeleteToken implements outboundv1.AccessServiceServer.

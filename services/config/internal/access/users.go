@@ -34,18 +34,20 @@ func reservedUsers() []string { return []string{"admin", "outbound"} }
 
 // Access is the users and API tokens. Its methods implement outboundv1.AccessServiceServer.
 type Access struct {
-	parts     *store.Parts
-	rules     *rpc.Validator
-	passwords *passwords
-	guesses   *guesses
-	now       func() time.Time
+	parts *store.Parts
+	// recipients are what tokens of receivers are for.
+	recipients *store.Recipients
+	rules      *rpc.Validator
+	passwords  *passwords
+	guesses    *guesses
+	now        func() time.Time
 	// changing is held while a user changes, because the last admin must stay, and a person of an OpenID provider has one user.
 	changing sync.Mutex
 }
 
 // New returns the users and API tokens in the settings. now is the clock that all services share: the broker's.
-func New(parts *store.Parts, rules *rpc.Validator, now func() time.Time) *Access {
-	return &Access{parts: parts, rules: rules, passwords: newPasswords(), guesses: newGuesses(), now: now}
+func New(parts *store.Parts, recipients *store.Recipients, rules *rpc.Validator, now func() time.Time) *Access {
+	return &Access{parts: parts, recipients: recipients, rules: rules, passwords: newPasswords(), guesses: newGuesses(), now: now}
 }
 
 // GetSelf implements outboundv1.AccessServiceServer.
@@ -148,6 +150,9 @@ func (s *Access) checkUser(ctx context.Context, v *validation.Violations, u *out
 	u.Password = ""
 	if err := v.Rules(s.rules, u, kindUser); err != nil {
 		return "", err
+	}
+	if u.GetRole() == outboundv1.Role_RECEIVER {
+		v.Add("role", validation.Invalid, "is for API tokens only: use VIEWER, OPERATOR or ADMIN")
 	}
 	if err := s.checkLink(ctx, v, u); err != nil {
 		return "", err

@@ -160,9 +160,20 @@ func (a *Access) SignInWithOpenID(
 	return &outboundv1.SignInWithOpenIDResponse{User: u, Linked: true}, nil
 }
 
-// ListTokens implements outboundv1.AccessServiceServer: one token with a hostile name.
+// CreateToken implements outboundv1.AccessServiceServer: a receiver's token needs a recipient, others have none.
+func (a *Access) CreateToken(_ context.Context, q *outboundv1.CreateTokenRequest) (*outboundv1.CreateTokenResponse, error) {
+	t := q.GetToken()
+	if (t.GetRole() == outboundv1.Role_RECEIVER) != (t.GetRecipientId() != "") {
+		return nil, rpc.InvalidArgument(rpc.Violation{Field: "recipientId", Description: "goes with the role RECEIVER"})
+	}
+	return &outboundv1.CreateTokenResponse{Token: t, Secret: "the-secret-of-" + t.GetRecipientId()}, nil
+}
+
+// ListTokens implements outboundv1.AccessServiceServer: one token with a hostile name, and one of a receiver.
 func (a *Access) ListTokens(context.Context, *outboundv1.ListTokensRequest) (*outboundv1.ListTokensResponse, error) {
 	return &outboundv1.ListTokensResponse{Tokens: []*outboundv1.Token{{
 		Id: "t1", DisplayName: `"><script>alert(1)</script>`, Role: outboundv1.Role_VIEWER, CreateTime: now(), Creator: "admin",
+	}, {
+		Id: "t2", DisplayName: "Tickets", Role: outboundv1.Role_RECEIVER, RecipientId: "crm", CreateTime: now(), Creator: "admin",
 	}}}, nil
 }

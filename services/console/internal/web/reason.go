@@ -65,6 +65,7 @@ func attemptReasons() map[reasons.Reason]string {
 		reasons.Timeout: "timed out", reasons.ConnectionCut: "connection lost", reasons.Protocol: "invalid response",
 		reasons.Auth: "authentication failed", reasons.Render: "template error", reasons.SMTPDeferred: "deferred by the relay",
 		reasons.SMTPRefused: "refused by the relay", reasons.RelayUnset: "no relay configured", reasons.PartlyDelivered: "partially delivered",
+		reasons.Pulled: "pulled by the receiver",
 	}
 }
 

@@ -9,7 +9,9 @@ func userFields() []string {
 	return []string{"name", "displayName", "role", "disabled", "password", "etag", "openidIssuer", "openidSubject"}
 }
 
-func tokenFields() []string { return []string{"displayName", "role", "expireTime", "neverExpires"} }
+func tokenFields() []string {
+	return []string{"displayName", "role", "recipientId", "expireTime", "neverExpires"}
+}
 
 // roles returns the options of the role field.
 func roles() []web.Option {
@@ -123,10 +125,19 @@ type tokensPage struct {
 	Tokens []*outboundv1.Token
 	// Made is a new token, which is shown once.
 	Made *outboundv1.CreateTokenResponse
+
+	recipients []web.Option
 }
 
 // Roles returns the options of the role field.
-func (tokensPage) Roles() []web.Option { return roles() }
+func (tokensPage) Roles() []web.Option {
+	return append(roles(), web.Option{Value: outboundv1.Role_RECEIVER.String(), Label: "Receiver: pulls the deliveries of one recipient"})
+}
+
+// Recipients returns the options of the recipient field.
+func (p tokensPage) Recipients() []web.Option {
+	return web.OrAny("None", p.Form.Get("recipientId"), p.recipients)
+}
 
 func showTokens(r *web.Request) error { return renderTokens(r, tokensPage{Form: &web.Form{}}) }
 
@@ -135,7 +146,7 @@ func renderTokens(r *web.Request, p tokensPage) error {
 	if err != nil {
 		return err
 	}
-	p.Tokens = answer.GetTokens()
+	p.Tokens, p.recipients = answer.GetTokens(), web.RecipientChoices(r.Context(), r.API)
 	return r.Render("tokens", p)
 }
 

@@ -29,6 +29,7 @@ const hostile = `"><script>alert(1)</script>{{.}}%41 javascript:alert(1)`
 type fixture struct {
 	outboundv1.UnimplementedSettingsServiceServer
 	outboundv1.UnimplementedStatusServiceServer
+	outboundv1.UnimplementedRecipientServiceServer
 	asked []proto.Message
 	// fail is the error of the next change.
 	fail error
@@ -39,6 +40,12 @@ func (h *fixture) note(m proto.Message) error {
 	err := h.fail
 	h.fail = nil
 	return err
+}
+
+func (h *fixture) ListRecipients(context.Context, *outboundv1.ListRecipientsRequest) (*outboundv1.ListRecipientsResponse, error) {
+	return &outboundv1.ListRecipientsResponse{Recipients: []*outboundv1.Recipient{
+		{Id: "crm", DisplayName: hostile, Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{}}},
+	}}, nil
 }
 
 func (h *fixture) GetSmtpSettings(context.Context, *outboundv1.GetSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
@@ -129,6 +136,7 @@ func start(t *testing.T) (*fixture, *consoletest.System) {
 	return h, consoletest.Start(t, consoletest.Options{Register: func(r grpc.ServiceRegistrar) {
 		outboundv1.RegisterSettingsServiceServer(r, h)
 		outboundv1.RegisterStatusServiceServer(r, h)
+		outboundv1.RegisterRecipientServiceServer(r, h)
 	}})
 }
 
@@ -237,5 +245,28 @@ func TestFaultsAreShownAndInputIsKept(t *testing.T) {
 		url.Values{"id": {"a1"}, "silentAfter": {"soon"}}); a.Status != http.StatusUnprocessableEntity || len(h.asked) != 0 ||
 		!strings.Contains(a.Body, `value="soon"`) {
 		t.Errorf("a span that is none: %d, asked %v", a.Status, h.asked)
+	}
+}
+
+func TestATokenOfAReceiverIsForARecipient(t *testing.T) {
+	_, site := start(t)
+	admin := site.As("admin")
+	a := admin.Get("/settings/tokens")
+	for _, text := range []string{"receiver of crm</td>", "viewer</td>", `<option value="RECEIVER">`, `<option value="crm">`} {
+		if !strings.Contains(a.Body, text) {
+			t.Errorf("the page has no %q: %s", text, a.Body)
+		}
+	}
+	a = admin.Post("/settings/tokens", url.Values{"displayName": {"tickets"}, "role": {"RECEIVER"}, "recipientId": {"crm"}})
+	if a.Status != http.StatusOK || !strings.Contains(a.Body, "the-secret-of-crm") {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	a = admin.Post("/settings/tokens", url.Values{"displayName": {"tickets"}, "role": {"VIEWER"}, "recipientId": {"crm"}})
+	if a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, `id="f-recipientId-fault"`) ||
+		!strings.Contains(a.Body, `<option value="crm" selected>`) {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	if a := admin.Get("/settings/users"); strings.Contains(a.Body, "RECEIVER") {
+		t.Errorf("a user can be a receiver: %s", a.Body)
 	}
 }
