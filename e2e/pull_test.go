@@ -216,6 +216,9 @@ func pullsInsteadOfBeingSent(t *testing.T, h *harness.System) {
 			t.Errorf("%v is %v (%v)", d["eventId"], d["state"], d["reason"])
 		}
 	}
+	if logs := h.Logs(); !strings.Contains(logs, "reason=pulled") && !strings.Contains(logs, `"reason":"pulled"`) {
+		t.Error("the log tells of no end by an acknowledgement")
+	}
 	h.REST.Do(t, http.MethodPatch, "/v1/recipients/"+id, harness.Object{"enabled": true})
 	publish(t, a, harness.NewEvent(a.ID, "last", ended, harness.Object{}))
 	settledAny(t, h, id, n+1)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -92,13 +93,25 @@ func (c *Client) CallAs(contentType, method, path string, body any) (Answer, err
 	return Answer{Status: r.StatusCode, Header: r.Header, Body: text}, nil
 }
 
-// Do makes a call that must succeed, again as long as the broker is too slow to answer in time, and reads the answer.
+// taken finds the id of what is there already, in an error that says so.
+var taken = regexp.MustCompile(`"message": ?"id \\"([^"\\]+)\\" is taken`)
+
+// Do makes a call that must succeed, again as long as the broker is too slow to answer in time, and reads the answer. What a call that was
+// too slow has created nevertheless is read.
 func (c *Client) Do(t T, method, path string, body any) Object {
 	t.Helper()
-	a, err := untilTaken(t, func() (Answer, error) { return c.Call(method, path, body) },
+	tries := 0
+	a, err := untilTaken(t, func() (Answer, error) { tries++; return c.Call(method, path, body) },
 		func(x Answer, err error) bool { return err == nil && x.Status == http.StatusServiceUnavailable })
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	if found := taken.FindSubmatch(a.Body); tries > 1 && a.Status == http.StatusConflict && method == http.MethodPost && found != nil {
+		there := path + "/" + string(found[1])
+		if path == "/v1/appliances" { // its credentials are shown only once
+			return c.Do(t, http.MethodPost, there+":rotate", Object{})
+		}
+		return c.Do(t, http.MethodGet, there, nil)
 	}
 	if a.Status != http.StatusOK {
 		t.Fatalf("%s %s: %d %s", method, path, a.Status, a.Body)

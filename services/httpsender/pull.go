@@ -20,7 +20,9 @@ import (
 // answerPulls answers receivers that pull, until ctx ends or the function it returns is called, which waits for the answers under way.
 func (s *Service) answerPulls(ctx context.Context, log *deliverylog.Log, numbers *eventnumbers.Numbers) (marks *pull.Marks, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	answerer := pull.New(pull.Deps{Bus: s.deps.Bus, Log: log, Numbers: numbers, Matches: s.filters.Matches, Render: s.pulled})
+	answerer := pull.New(pull.Deps{
+		Bus: s.deps.Bus, Log: log, Numbers: numbers, Matches: s.filters.Matches, Render: s.pulled, Observer: s.deps.Observer,
+	})
 	marks = &pull.Marks{}
 	var wg sync.WaitGroup
 	wg.Go(func() { marks.Follow(ctx, s.deps.Bus, recipient.HTTP, s.deps.Logger) })

@@ -101,7 +101,8 @@ func (a *Answerer) endOne(ctx context.Context, r *recipient.Recipient, x *item, 
 			unwanted = v
 		}
 		stored := make(chan error, 1)
-		a.Log.AppendAfter(x.message().Acknowledged(r, x.number, newest, unwanted, actor), x.at, func(err error) { stored <- err })
+		rec := x.message().Acknowledged(r, x.number, newest, unwanted, actor)
+		a.Log.AppendAfter(rec, x.at, func(err error) { stored <- err })
 		var err error
 		select {
 		case err = <-stored:
@@ -110,6 +111,7 @@ func (a *Answerer) endOne(ctx context.Context, r *recipient.Recipient, x *item, 
 		}
 		switch {
 		case err == nil:
+			a.tell(r, x, rec, unwanted)
 			return true, nil
 		case !errors.Is(err, delivery.ErrConflict) && !errors.Is(err, delivery.ErrAlreadyRecorded):
 			return false, err
@@ -119,4 +121,18 @@ func (a *Answerer) endOne(ctx context.Context, r *recipient.Recipient, x *item, 
 		}
 	}
 	return false, nil
+}
+
+// tell tells the observer how a delivery has ended.
+func (a *Answerer) tell(r *recipient.Recipient, x *item, rec delivery.Record, unwanted *delivery.Verdict) {
+	v := delivery.Verdict{Kind: delivery.Delivered, Reason: rec.Reason, Detail: rec.Detail}
+	if unwanted != nil {
+		v = *unwanted
+	}
+	a.Observer.Ended(delivery.Report{
+		Delivery: &delivery.Delivery{
+			Recipient: r, Event: x.event.Event, Accepted: x.event.Time, Attempt: rec.Attempt, Number: x.number, Actor: rec.Actor,
+		},
+		Channel: r.Channel(), Verdict: v, State: rec.State, Sequence: x.event.Sequence,
+	})
 }

@@ -42,6 +42,8 @@ type Deps struct {
 	Matches func(*recipient.Recipient, *event.Event) (bool, error)
 	// Render writes the request of a delivery, as it would be sent now: the headers that are ours, and the body.
 	Render func(*delivery.Delivery) (header map[string]string, body []byte, err error)
+	// Observer is told of deliveries that end by an acknowledgement.
+	Observer delivery.Observer
 }
 
 // Answerer answers for the HTTP recipients.

@@ -2,6 +2,18 @@
 (() => {
   'use strict';
 
+  // What is pressed may be replaced by its like before it is released, and the browser clicks neither of them then: the new one is clicked.
+  const sign = (e) => [e.tagName, e.textContent.trim(), ...Array.from(e.attributes, (a) => a.name + '=' + a.value).filter((a) => !/^(class|style)=/.test(a)).sort()].join(' ');
+  let pressed = null;
+  document.addEventListener('pointerdown', (e) => { const b = e.button === 0 ? e.target.closest('a[href], button') : null; pressed = b && { b, sign: sign(b) }; }, true);
+  document.addEventListener('pointerup', (e) => {
+    const was = pressed;
+    pressed = null;
+    if (!was || was.b.isConnected || e.button !== 0) return;
+    const now = document.elementFromPoint(e.clientX, e.clientY)?.closest('a[href], button');
+    if (now && sign(now) === was.sign) setTimeout(() => now.click());
+  }, true);
+
   // Relative times are updated every second; absolute times are shown in the local time zone.
   const units = [[86400 * 2, 'd', 86400], [3600, 'h', 3600], [60, 'min', 60], [0, 's', 1]];
   const rough = (seconds) => {
