@@ -10,8 +10,9 @@ DEMO_ARGS ?=
 PKGS ?= ./e2e/... ./services/history/... ./services/config/... ./services/... ./pkg/... ./proto/...
 # Further arguments of go test, e.g. make test TEST_ARGS='-run Retry -v'
 TEST_ARGS ?=
-# How many packages are built or tested at once: tests wait more than they compute.
-JOBS ?= $(shell echo $$(($$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 2)))
+# How many packages are built or tested at once. One more than there are cores keeps them busy; with more, brokers answer so slowly that
+# calls reach their deadlines, and nothing ends sooner.
+JOBS ?= $(shell echo $$(($$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 1)))
 # How often test-busy and test-onecore run everything, and powerloss loses the power.
 N ?= 1
 # How long each fuzz target runs, and which do: a regular expression; empty: all.

@@ -43,7 +43,7 @@ func (h *fixture) keep(r *outboundv1.Recipient, revision uint64) {
 func (h *fixture) appended(rec delivery.Record) {
 	h.t.Helper()
 	ch := make(chan error, 1)
-	h.log.AppendAttempt(rec, func(err error) { ch <- err })
+	h.log.AppendAttempt(rec, func(err error) { ch <- unlessStored(err) })
 	if err := <-ch; err != nil {
 		h.t.Fatal(err)
 	}

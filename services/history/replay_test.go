@@ -68,7 +68,7 @@ func (h *fixture) ended(e *event.Event, recipient, replay string, state delivery
 		rec.NextAttempt = &next
 	}
 	ch := make(chan error, 1)
-	h.log.AppendAttempt(rec, func(err error) { ch <- err })
+	h.log.AppendAttempt(rec, func(err error) { ch <- unlessStored(err) })
 	if err := <-ch; err != nil {
 		h.t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func (c *chance) write(n int) {
 			defer wg.Done()
 			mu.Lock()
 			defer mu.Unlock()
-			if err != nil {
+			if unlessStored(err) != nil {
 				failed = err
 			}
 		})

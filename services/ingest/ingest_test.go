@@ -15,6 +15,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/eventlog"
+	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
@@ -238,7 +239,9 @@ func TestAnOldRepeatIsKnownFromHistory(t *testing.T) {
 	h.history.AppendIntake(event.IntakeRecord{Accepted: true, Appliance: "a-1", EventID: "e-1", Type: kind, Sequence: 4711,
 		Time: time.Now(), Via: "nats"},
 		func(err error) { done <- err })
-	must(t, <-done)
+	if err := <-done; !errors.Is(err, delivery.ErrAlreadyRecorded) { // a slow broker has stored it at the first try
+		must(t, err)
+	}
 	old := `"` + time.Now().Add(-time.Hour).UTC().Format(time.RFC3339) + `"`
 	for _, at := range []string{old, ""} {
 		if r := h.post(tokenOf("a-1"), "application/json", eventJSON("a-1", "e-1", "time", at)); !r.Duplicate || r.Sequence != "4711" {
