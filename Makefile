@@ -6,8 +6,9 @@ MAKEFLAGS += --no-print-directory
 
 # Arguments of the demo, e.g. make demo DEMO_ARGS=--once
 DEMO_ARGS ?=
-# Packages to test, e.g. make test PKGS=./pkg/bus/... Those that wait longest come first, so that the others are built and run meanwhile.
-PKGS ?= ./e2e/... ./services/history/... ./services/config/... ./services/... ./pkg/... ./proto/...
+# Packages to test, e.g. make test PKGS=./pkg/bus/... Those that take longest come first, and those that start many processes not beside each
+# other.
+PKGS ?= ./e2e ./services/history/... ./services/config/... ./e2e/browser/... ./services/... ./e2e/... ./pkg/... ./proto/...
 # Further arguments of go test, e.g. make test TEST_ARGS='-run Retry -v'
 TEST_ARGS ?=
 # How many packages are built or tested at once. One more than there are cores keeps them busy; with more, brokers answer so slowly that
