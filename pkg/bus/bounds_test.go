@@ -62,7 +62,7 @@ func TestTheLogDropsItsOldestRecordsByCountAndByBytes(t *testing.T) {
 			h.AppendAttempt(r, func(err error) { done <- err })
 		}
 		for range count {
-			if err := <-done; err != nil {
+			if err := unlessStored(<-done); err != nil {
 				t.Fatal(err)
 			}
 		}

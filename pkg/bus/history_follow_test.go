@@ -2,7 +2,6 @@ package bus_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -92,7 +91,7 @@ func recordFrom(t *testing.T, h *deliverylog.Log, first, n int) {
 	}
 	for range n {
 		// A record whose result was unknown is repeated, and may have been stored at the first time.
-		if err := <-done; err != nil && !errors.Is(err, delivery.ErrAlreadyRecorded) {
+		if err := unlessStored(<-done); err != nil {
 			t.Fatal(err)
 		}
 	}

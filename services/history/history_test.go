@@ -206,7 +206,8 @@ func (h *fixture) decodedType(appliance, id, eventType string) *event.Event {
 	return e
 }
 
-// unlessStored is the error of an append. The answer of a slow broker may come too late, and the repeat of a record that is stored is refused.
+// unlessStored is the error of an append. The answer of a slow broker may come too late, and the repeat of a record that is stored is
+// refused.
 func unlessStored(err error) error {
 	if errors.Is(err, delivery.ErrAlreadyRecorded) || errors.Is(err, delivery.ErrConflict) {
 		return nil
