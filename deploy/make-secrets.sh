@@ -42,7 +42,6 @@ secret service.token random obt_ 32
 secret console.token random obt_ 32
 secret metrics.token random obt_ 32
 secret grafana.password random "" 24
-secret nats.password random core_ 32
 secret seal.key keyset
 
 # The certificates of all services, by the product's own command: those that are missing, and those that expire.
@@ -57,8 +56,12 @@ secret checkpoint.key "$outbound" keys new --checkpoint
 find "$dir/tls" -mindepth 1 -type d ! -name ca -exec chmod 755 {} + -o -name tls.key -exec chmod 444 {} + -o -name '*.crt' -exec chmod 444 {} +
 chmod 755 "$dir/tls"
 
-# The broker reads the appliances' accounts from here; `outbound appliances nats-config` writes it.
-if [ $# -eq 0 ] && [ ! -e "$here/nats/appliances.conf" ]; then
-  echo "# None yet: outbound appliances nats-config writes this file." >"$here/nats/appliances.conf"
-  echo "made $here/nats/appliances.conf"
+# What the broker and the services trust each other by. The broker's configuration includes accounts.conf.
+if [ -e "$dir/broker/accounts.conf" ]; then
+  echo "kept $dir/broker"
+else
+  "$outbound" broker make --dir "$dir/broker"
 fi
+chmod 755 "$dir/broker"
+chmod 444 "$dir/broker"/*.creds "$dir/broker"/*.key "$dir/broker/accounts.conf"
+[ $# -gt 0 ] || install -m 644 "$dir/broker/accounts.conf" "$here/nats/accounts.conf"

@@ -53,6 +53,7 @@ func beside() []aspect {
 		{"a dead recipient among ten harms only itself", deadAmongTen},
 		{"services answer and changes are told", tellsWhoAnswers},
 		{"users and tokens open the doors", letsPeopleIn},
+		{"the broker knows appliances at once", knowsAppliancesAtOnce},
 		{"a receiver pulls what it missed", pullsWhatItMissed},
 		{"a receiver pulls instead of being sent", pullsInsteadOfBeingSent},
 		{"the clients of the manual pull", clientsOfTheManualPull},

@@ -117,7 +117,8 @@ func TestComposeNamesFilesThatExist(t *testing.T) {
 	p := project(t)
 	made := makeSecrets(t)
 	for name, s := range p.Secrets {
-		if _, err := os.Stat(filepath.Join(made, filepath.Base(s.File))); err != nil {
+		_, file, _ := strings.Cut(filepath.ToSlash(s.File), "deploy/secrets/")
+		if _, err := os.Stat(filepath.Join(made, file)); file == "" || err != nil {
 			t.Errorf("secret %s is not made by make secrets: %v", name, err)
 		}
 	}

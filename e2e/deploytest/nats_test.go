@@ -19,19 +19,30 @@ const (
 	answerTime   = waittest.Limit
 )
 
-// broker starts nats-server from deploy/nats with the appliances given, on a port that is free.
+// broker starts nats-server from deploy/nats/nats-static.conf with the appliances given.
 func broker(t *testing.T, appliances string) *server.Server {
 	t.Helper()
-	conf := copyConf(t, appliances)
+	return static(t, appliances, t.TempDir())
+}
+
+// static is broker with a store of its own.
+func static(t *testing.T, appliances, store string) *server.Server {
+	t.Helper()
 	t.Setenv("NATS_CORE_PASSWORD", corePassword)
+	return brokerOf(t, copyConf(t, "nats-static.conf", "appliances.conf", appliances), store)
+}
+
+// brokerOf starts nats-server from a copy of a file of deploy/nats, on a port that is free.
+func brokerOf(t *testing.T, conf, store string) *server.Server {
+	t.Helper()
 	o, err := server.ProcessConfigFile(conf)
 	if err != nil {
-		t.Fatalf("read deploy/nats/nats.conf: %v", err)
+		t.Fatalf("read a copy of deploy/nats/%s: %v", filepath.Base(conf), err)
 	}
 	if !o.SyncAlways {
-		t.Error("deploy/nats/nats.conf does not sync always: accepted events would not be on disk")
+		t.Errorf("deploy/nats/%s does not sync always: accepted events would not be on disk", filepath.Base(conf))
 	}
-	o.Host, o.Port, o.HTTPPort, o.StoreDir, o.NoSigs = "127.0.0.1", server.RANDOM_PORT, 0, t.TempDir(), true
+	o.Host, o.Port, o.HTTPPort, o.StoreDir, o.NoSigs = "127.0.0.1", server.RANDOM_PORT, 0, store, true
 	s, err := server.NewServer(o)
 	if err != nil {
 		t.Fatal(err)
@@ -44,20 +55,20 @@ func broker(t *testing.T, appliances string) *server.Server {
 	return s
 }
 
-// copyConf copies deploy/nats into a folder of the test with appliances of its own.
-func copyConf(t *testing.T, appliances string) string {
+// copyConf copies a file of deploy/nats into a folder of the test, beside what it includes.
+func copyConf(t *testing.T, name, includes, included string) string {
 	t.Helper()
-	text, err := os.ReadFile("../../deploy/nats/nats.conf")
+	text, err := os.ReadFile(filepath.Join("../../deploy/nats", name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	for name, content := range map[string]string{"nats.conf": string(text), "appliances.conf": appliances} {
+	for name, content := range map[string]string{name: string(text), includes: included} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return filepath.Join(dir, "nats.conf")
+	return filepath.Join(dir, name)
 }
 
 // account is an appliance's block as `outbound appliances nats-config` writes it.

@@ -50,6 +50,19 @@ type Appliance struct {
 	rest                      *Client
 }
 
+// Dial connects to the broker with a stock client.
+func (h *System) Dial(user, password string, opts ...nats.Option) (*nats.Conn, error) {
+	opts = append(opts, h.login(user, password))
+	if h.secure != nil {
+		opts = append(opts, nats.Secure(h.secure))
+	}
+	nc, err := nats.Connect("nats://"+h.nats, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the broker as %s: %w", user, err)
+	}
+	return nc, nil
+}
+
 // Refusal is a publish that intake refused.
 type Refusal struct {
 	Code string

@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-
-	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // What tools/compose-test.sh sets for the shape Containers.
@@ -53,20 +51,7 @@ func (h *System) containers(t T) {
 	h.grpc = map[string]string{"RecipientService": "127.0.0.1:7071", "SettingsService": "127.0.0.1:7071"}
 	h.REST.Base, h.REST.Token = "https://127.0.0.1:8080", c.shape.read(t, "admin.token")
 	h.REST.Trust(h.secure)
-	h.added = func(t T, ids ...string) {
-		c.shape.writeAccounts(t, h, filepath.Join(site, "deploy", "nats", "appliances.conf"), ids)
-		for range 2 {
-			reloads := func() int { return strings.Count(h.Compose(t, "logs", "nats"), "Reloaded server configuration") }
-			before := reloads()
-			h.Compose(t, "kill", "--signal", "HUP", "nats")
-			waittest.NoError(t, "the broker to reload", func() error {
-				if reloads() == before {
-					return fmt.Errorf("it has reloaded %d times", before)
-				}
-				return nil
-			})
-		}
-	}
+	h.added = func(T, ...string) {}
 	// Of all profiles, and what an earlier run that was cut off has left.
 	down := func(t T) { h.Compose(t, "--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "60") }
 	down(t)
@@ -122,7 +107,7 @@ func (c *containers) layOut(t T) {
 		"docker-compose.yml", "deploy/make-secrets.sh", "deploy/nats", "deploy/options", "deploy/prometheus", "deploy/grafana",
 	} {
 		must(filepath.WalkDir(filepath.Join(c.shape.root, name), func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || d.Name() == "appliances.conf" {
+			if err != nil || d.IsDir() || d.Name() == "appliances.conf" || d.Name() == "accounts.conf" {
 				return err
 			}
 			to, err := filepath.Rel(c.shape.root, path)

@@ -25,8 +25,8 @@ type servicesShape struct {
 	single string
 	// brokers are the names of the nats-servers.
 	brokers []string
-	// tls says that everything speaks it.
-	tls bool
+	// tls says that everything speaks it, static that the broker's accounts are in a file.
+	tls, static bool
 	// link says where a service dials to reach a listener.
 	link func(from, listener string) string
 }
@@ -41,7 +41,7 @@ func (h *System) services(t T) {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	e := &servicesShape{root: root, dir: h.Dir, at: map[string]string{}, brokers: []string{broker}, tls: h.TLS,
+	e := &servicesShape{root: root, dir: h.Dir, at: map[string]string{}, brokers: []string{broker}, tls: h.TLS, static: h.StaticAccounts,
 		single: cmp.Or(h.Store, filepath.Join(h.Dir, "nats", "store"))}
 	if h.Shape == Cluster {
 		e.brokers = []string{broker + "-1", broker + "-2", broker + "-3"}
@@ -94,7 +94,10 @@ func (h *System) services(t T) {
 	for _, b := range e.brokers {
 		h.monitors[b] = e.at[b+"/http"]
 	}
-	h.added = func(t T, ids ...string) { e.reloadBroker(t, h, ids) }
+	h.added = func(T, ...string) {}
+	if e.static {
+		h.added = func(t T, ids ...string) { e.reloadBroker(t, h, ids) }
+	}
 }
 
 // makeSecrets makes tokens, passwords and the sealing key as the operator of the compose file does.
@@ -130,11 +133,27 @@ func (e *servicesShape) broker(t T) {
 			replace = append(replace, "listen: \"0.0.0.0:4222\"\n", fmt.Sprintf("tls { cert_file: %q, key_file: %q, min_version: \"1.2\" }\n",
 				filepath.Join(e.secrets, "tls", "nats", "tls.crt"), filepath.Join(e.secrets, "tls", "nats", "tls.key")))
 		}
-		e.copy(t, filepath.Join(e.root, "deploy", "nats", "nats.conf"), filepath.Join(e.dir, "nats", b+".conf"), replace...)
+		e.brokerAccounts(t, b, replace)
 	}
-	if err := os.WriteFile(filepath.Join(e.dir, "nats", "appliances.conf"), []byte("# none yet\n"), 0o600); err != nil {
-		t.Fatalf("write the appliances' accounts: %v", err)
+}
+
+// brokerAccounts writes the configuration of a broker, and of the accounts that it has at first.
+func (e *servicesShape) brokerAccounts(t T, b string, replace []string) {
+	from, dir := filepath.Join(e.root, "deploy", "nats"), filepath.Join(e.dir, "nats")
+	if e.static {
+		e.copy(t, filepath.Join(from, "nats-static.conf"), filepath.Join(dir, b+".conf"), replace...)
+		for path, text := range map[string]string{filepath.Join(dir, "appliances.conf"): "# none yet\n",
+			filepath.Join(e.secrets, "nats.password"): "core_of_the_tests\n"} {
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatalf("write the broker's accounts: %v", err)
+			}
+		}
+		return
 	}
+	replace = append(replace, "include accounts.conf\n", "include "+b+"-accounts.conf\n")
+	e.copy(t, filepath.Join(from, "nats.conf"), filepath.Join(dir, b+".conf"), replace...)
+	e.copy(t, filepath.Join(e.secrets, "broker", "accounts.conf"), filepath.Join(dir, b+"-accounts.conf"),
+		`dir: "/data/accounts"`, fmt.Sprintf("dir: %q", filepath.Join(dir, b+"-accounts")))
 }
 
 // store is the folder in which a broker keeps its streams.
@@ -187,10 +206,14 @@ func (e *servicesShape) nats(t T, name, sync string) *part {
 	if sync != "always" {
 		t.Fatalf("start: the shape %s has fsync always, as deploy/nats/nats.conf says", Services)
 	}
+	var env []string
+	if e.static {
+		env = []string{"NATS_CORE_PASSWORD=" + e.read(t, "nats.password")}
+	}
 	return &part{
 		name: name, path: Binary("nats-server"),
 		args: []string{"-c", conf, "-a", host, "-p", port, "-m", monitor},
-		env:  []string{"NATS_CORE_PASSWORD=" + e.read(t, "nats.password")},
+		env:  env,
 		ready: func() error {
 			var d net.Dialer
 			c, err := d.DialContext(context.Background(), "tcp", e.at[name+"/nats"])
@@ -247,6 +270,34 @@ func reload(t T, server *Process) {
 	}
 }
 
+// signIn are the options by which a service signs in to the broker, and lets appliances in.
+func (e *servicesShape) signIn(binary string) map[string]string {
+	if binary == "console" {
+		return nil
+	}
+	if e.static {
+		out := map[string]string{"NATS_CREDS_FILE": "", "NATS_USER": "outbound.core",
+			"NATS_PASSWORD_FILE": filepath.Join(e.secrets, "nats.password")}
+		if binary == "config" || binary == "ingest" {
+			out["BROKER_ACCOUNTS_KEY_FILE"] = ""
+		}
+		if binary == "config" {
+			out["BROKER_ACCOUNTS_OPERATOR_KEY_FILE"], out["BROKER_ACCOUNTS_SYSTEM_CREDS_FILE"] = "", ""
+		}
+		return out
+	}
+	dir := filepath.Join(e.secrets, "broker")
+	out := map[string]string{"NATS_CREDS_FILE": filepath.Join(dir, "core.creds")}
+	if binary == "config" || binary == "ingest" {
+		out["BROKER_ACCOUNTS_KEY_FILE"] = filepath.Join(dir, "appliances.key")
+	}
+	if binary == "config" {
+		out["BROKER_ACCOUNTS_OPERATOR_KEY_FILE"] = filepath.Join(dir, "operator.key")
+		out["BROKER_ACCOUNTS_SYSTEM_CREDS_FILE"] = filepath.Join(dir, "system.creds")
+	}
+	return out
+}
+
 // service is one of our processes.
 func (e *servicesShape) service(name string) *part {
 	binary := name
@@ -255,9 +306,9 @@ func (e *servicesShape) service(name string) *part {
 	}
 	common := map[string]string{
 		"NATS_URL":           e.scheme("nats") + e.natsAddresses(func(listener string) string { return e.link(name, listener) }),
-		"NATS_PASSWORD_FILE": filepath.Join(e.secrets, "nats.password"),
 		"SERVICE_TOKEN_FILE": filepath.Join(e.secrets, "service.token"),
 	}
+	keys := e.signIn(binary)
 	admin := map[string]string{"ADMIN_TOKEN_FILE": filepath.Join(e.secrets, "admin.token")}
 	server := map[string]string{"GRPC": e.at[name+"/grpc"], "CONSOLE_TOKEN_FILE": filepath.Join(e.secrets, "console.token")}
 	client := map[string]string{"CONFIG": e.link(name, "config/grpc")}
@@ -274,7 +325,7 @@ func (e *servicesShape) service(name string) *part {
 		"console": {client, {"INGEST": e.at["ingest/grpc"], "HISTORY": e.at["history/grpc"],
 			"CONSOLE_TOKEN_FILE": filepath.Join(e.secrets, "console.token")}},
 	}[binary]
-	own = append(own, e.certificate(binary))
+	own = append(own, e.certificate(binary), keys)
 	p := &part{name: name, path: Binary(binary), args: []string{"--options", filepath.Join(e.root, "deploy", "options", binary+".yaml")}}
 	for _, set := range append(own, map[string]string{"HTTP": e.at[name+"/http"]}) {
 		for k, v := range set {

@@ -51,6 +51,8 @@ type System struct {
 	Redis string
 	// TLS has everything of the shape Services speak it, with certificates that the product makes.
 	TLS bool
+	// StaticAccounts has the stock broker's accounts in a file, which each new appliance needs a reload of.
+	StaticAccounts bool
 	// Store is the folder of the stock broker's store. Empty: one in Dir.
 	Store string
 	// Env is added to the environment of the all-in-one: options.
@@ -318,11 +320,7 @@ func (h *System) AddAppliance(t T, id string) *Appliance {
 		}
 	}
 	waittest.NoError(t, "the broker to know "+id, func() (err error) {
-		opts := []nats.Option{h.login(a.User, a.Password), nats.Name(id), nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond)}
-		if h.secure != nil {
-			opts = append(opts, nats.Secure(h.secure))
-		}
-		a.nc, err = nats.Connect("nats://"+h.nats, opts...)
+		a.nc, err = h.Dial(a.User, a.Password, nats.Name(id), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 		return err
 	})
 	t.Cleanup(a.nc.Close)

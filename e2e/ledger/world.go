@@ -63,7 +63,7 @@ func begin(s *stage, settings Settings, p roundPlan) *world {
 	w.faults = w.journal(faultsFile)
 	w.receive()
 	w.mountStore()
-	h := &harness.System{Shape: p.Shape, Dir: s.TempDir(), Sync: "always", Senders: 2}
+	h := &harness.System{Shape: p.Shape, Dir: s.TempDir(), Sync: "always", Senders: 2, StaticAccounts: settings.From != ""}
 	if p.Shape != harness.AllInOne {
 		if _, err := exec.LookPath("redis-server"); err == nil {
 			w.redis = startRedis(s)

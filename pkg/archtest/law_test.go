@@ -61,7 +61,9 @@ func vendors() []archtest.Vendor {
 			"NATS has one adapter, pkg/bus; ingest answers requests, and whoever plays an appliance uses the stock client"},
 		{"github.com/nats-io/nats-server/v2", []string{"pkg/bus/embed", "pkg/bustest", "e2e/..."},
 			"the server is embedded in pkg/bus/embed alone"},
-		{"github.com/nats-io/jwt/v2", []string{"pkg/bus/embed"}, "the limits of an account are written as nats-server takes them"},
+		{"github.com/nats-io/jwt/v2", []string{"pkg/bus/embed", "pkg/bus/accounts"},
+			"accounts and their limits are written as nats-server takes them"},
+		{"github.com/nats-io/nkeys", []string{"pkg/bus/accounts"}, "the keys of accounts are made in pkg/bus/accounts"},
 		{"github.com/minio/highwayhash", []string{"pkg/bus/storefile"}, "the checksums of nats-server's files are read in pkg/bus/storefile"},
 		{"github.com/nats-io/nuid", []string{"pkg/bus/..."}, "ids of batches"},
 		{"google.golang.org/grpc", api, "gRPC has one adapter, pkg/rpc; services register on it and speak its status"},
@@ -110,7 +112,8 @@ func vendors() []archtest.Vendor {
 		{"golang.org/x/net", []string{"services/...", "pkg/..."}, "the standard library's annex"},
 		{"golang.org/x/term", []string{"services/cli/..."}, "the command line asks for passwords without showing them"},
 		{"golang.org/x/text", []string{"services/...", "pkg/..."}, "the standard library's annex"},
-		{"golang.org/x/time", []string{"pkg/throttle/...", "pkg/rpc/quota", "pkg/bus/embed", "services/..."}, "rates within one process"},
+		{"golang.org/x/time", []string{"pkg/throttle/...", "pkg/rpc/quota", "pkg/bus/internal/passwords", "services/..."},
+			"rates within one process"},
 	}
 }
 
@@ -122,9 +125,11 @@ func acts() []archtest.Act {
 		"pkg/preview"},
 		"the core branches on no channel: it asks recipient.Describe or the Target; a channel is named by its sender and where it is read"
 	// What waits for something besides its time and its context.
-	timers := []string{"pkg/pause", "pkg/bus/deliverylog/latest.go", "pkg/bus/embed", "pkg/bus/internal/wire", "pkg/bus/queue/queue.go",
-		"pkg/delivery", "pkg/delivery/slots", "pkg/egress/race.go", "pkg/process/group.go", "pkg/rpc/limits.go", "pkg/smtptest/line.go",
-		"services/config/internal/reconcile/reconcile.go", "services/emailsender/internal/relay/limit.go",
+	timers := []string{"pkg/pause", "pkg/bus/deliverylog/latest.go", "pkg/bus/embed", "pkg/bus/internal/passwords", "pkg/bus/internal/wire",
+		"pkg/bus/queue/queue.go", "pkg/delivery", "pkg/delivery/slots", "pkg/egress/race.go", "pkg/process/group.go",
+		"pkg/rpc/limits.go", "pkg/smtptest/line.go",
+		"services/config/internal/brokeraccounts/keeper.go", "services/config/internal/reconcile/reconcile.go",
+		"services/emailsender/internal/relay/limit.go",
 		"services/history/internal/lookup/config.go", "services/ingest/intake.go", "e2e/..."}
 	return append(loggers(), []archtest.Act{
 		{Call: "time.NewTimer", Files: timers, Why: "pause.For waits for a time or the end of a context: a timer is for what waits for more"},

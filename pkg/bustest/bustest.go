@@ -5,12 +5,14 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/accounts"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
@@ -19,6 +21,8 @@ type Server struct {
 	t    testing.TB
 	opts server.Options
 	s    *server.Server
+	// conf is the file that options are read from at each start. Empty: they are in opts.
+	conf string
 }
 
 // Start starts a server on a folder of its own; it ends with the test.
@@ -38,9 +42,31 @@ func StartWith(t testing.TB, change func(*server.Options)) *Server {
 	return b
 }
 
+// StartOperator starts a server in operator mode, whose files accounts.Make writes into a folder that does not exist yet.
+func StartOperator(t testing.TB, dir string) *Server {
+	t.Helper()
+	if _, err := accounts.Make(dir, filepath.Join(dir, "accounts")); err != nil {
+		t.Fatalf("make an operator: %v", err)
+	}
+	b := &Server{t: t, conf: filepath.Join(dir, accounts.FileConf), opts: server.Options{Host: "127.0.0.1", Port: -1, JetStream: true,
+		StoreDir: t.TempDir(), NoSigs: true, NoLog: true, SyncAlways: true}}
+	b.start()
+	t.Cleanup(b.Stop)
+	return b
+}
+
 func (b *Server) start() {
 	b.t.Helper()
 	o := b.opts
+	if b.conf != "" {
+		read, err := server.ProcessConfigFile(b.conf)
+		if err != nil {
+			b.t.Fatalf("read %s: %v", b.conf, err)
+		}
+		read.Host, read.Port, read.JetStream, read.StoreDir = o.Host, o.Port, o.JetStream, o.StoreDir
+		read.NoSigs, read.NoLog, read.SyncAlways = o.NoSigs, o.NoLog, o.SyncAlways
+		o = *read //nolint:govet // not in use yet
+	}
 	s, err := server.NewServer(&o)
 	if err != nil {
 		b.t.Fatalf("make a broker: %v", err)

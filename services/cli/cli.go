@@ -112,7 +112,7 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 		env.CompleteTree(c)
 		root.AddCommand(c)
 	}
-	root.AddCommand(backups.RestoreCommand(env), certificates(env), man(env), version(env))
+	root.AddCommand(backups.RestoreCommand(env), certificates(env), broker(env), man(env), version(env))
 	addExamples(root)
 	group(root)
 	return root

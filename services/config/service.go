@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/accounts"
 	"github.com/outbound-events/outbound/pkg/bus/auditlog"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/filter"
@@ -24,6 +25,7 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/access"
 	"github.com/outbound-events/outbound/services/config/internal/audits"
 	"github.com/outbound-events/outbound/services/config/internal/backups"
+	"github.com/outbound-events/outbound/services/config/internal/brokeraccounts"
 	"github.com/outbound-events/outbound/services/config/internal/keys"
 	"github.com/outbound-events/outbound/services/config/internal/recipients"
 	"github.com/outbound-events/outbound/services/config/internal/reconcile"
@@ -92,6 +94,8 @@ type Deps struct {
 	Notices *notice.Board
 	// KeysSettledFor is how long no sender may have come or gone before a sealing key that was replaced is dropped. Default 10s.
 	KeysSettledFor time.Duration
+	// Accounts makes the accounts of appliances at a broker in operator mode. Nil: the broker knows its users itself.
+	Accounts *accounts.Resolver
 	// Hold returns nil if this process, and no other, may change something now. Nil: there is no other.
 	Hold func(ctx context.Context) error
 }
@@ -120,6 +124,8 @@ type Service struct {
 
 	reconciler     *reconcile.Reconciler
 	backlogLimiter *reconcile.BacklogLimiter
+	// accounts is nil if the broker knows its users itself.
+	accounts *brokeraccounts.Keeper
 }
 
 // New returns the service. It does not connect to the broker yet.
@@ -187,6 +193,11 @@ func (s *Service) wire() {
 		Every: s.options.ReconcileEvery, Notices: d.Notices,
 	})
 	s.backlogLimiter = reconcile.NewBacklogLimiter(consumers, s.live.Recipients)
+	if d.Accounts != nil {
+		s.accounts = brokeraccounts.New(brokeraccounts.Deps{Resolver: d.Accounts, Settings: s.settingsFeed,
+			Every: s.options.ReconcileEvery, Hold: d.Hold, Notices: d.Notices, Logger: d.Logger})
+		s.live.OnIssue(s.accounts.Grant)
+	}
 }
 
 // prechecker returns what checks whether the senders can reach a URL.
@@ -226,6 +237,9 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { s.backlogLimiter.Run(ctx) })
 	wg.Go(func() { s.audits.Run(ctx) })
 	wg.Go(func() { s.keys.Run(ctx) })
+	if s.accounts != nil {
+		wg.Go(func() { s.accounts.Run(ctx) })
+	}
 	wg.Wait()
 	return nil
 }

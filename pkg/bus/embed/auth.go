@@ -1,22 +1,17 @@
 package embed
 
 import (
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
 	"net"
-	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"golang.org/x/crypto/bcrypt"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/internal/passwords"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/secret"
 )
@@ -32,20 +27,13 @@ type Appliance struct {
 type authenticator struct {
 	server   atomic.Pointer[server.Server]
 	password string
-	// hashing bounds how many slow hashes run at once, so that a storm of connections leaves a processor for events.
-	hashing chan struct{}
-	// guesses bounds the failed sign-ins.
-	guesses *guesses
-	// key makes the fingerprints in proven. It never leaves the process.
-	key [32]byte
+	// known are the appliances with their passwords.
+	known *passwords.Set
 
 	// mu is held for reading while a connection is let in, so that SetAppliances sees every connection that an old password
 	// has opened.
-	mu     sync.RWMutex
-	gate   *gate
-	hashes map[string]string
-	// proven holds the fingerprint of the password that was last found right, so that a reconnect costs no slow hash.
-	proven map[string][32]byte
+	mu   sync.RWMutex
+	gate *gate
 }
 
 // gate is what appliances wait at that connect before the server has their accounts: after its start and after each new start of it.
@@ -63,12 +51,7 @@ func (g *gate) open()  { g.knownOnce.Do(func() { close(g.known) }) }
 func (g *gate) close() { g.closingOnce.Do(func() { close(g.closing) }) }
 
 func newAuthenticator(password string) *authenticator {
-	a := &authenticator{
-		password: password, gate: newGate(), guesses: newGuesses(guessesBurst + runtime.GOMAXPROCS(0)),
-		hashing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), hashes: map[string]string{}, proven: map[string][32]byte{},
-	}
-	_, _ = rand.Read(a.key[:])
-	return a
+	return &authenticator{password: password, gate: newGate(), known: passwords.New()}
 }
 
 // close has those go that wait, because the server stops.
@@ -93,7 +76,7 @@ func (a *authenticator) Check(c server.ClientAuthentication) bool {
 		a.hangUp(c)
 		return false
 	}
-	return a.admitAppliance(c, o.Username, o.Password)
+	return a.admitAppliance(g, c, o.Username, o.Password)
 }
 
 // addressOf is where a connection comes from, without the port.
@@ -153,14 +136,14 @@ func (a *authenticator) admitCore(c server.ClientAuthentication, password string
 	return true
 }
 
-func (a *authenticator) admitAppliance(c server.ClientAuthentication, id, password string) bool {
-	hash := a.proves(addressOf(c), id, password)
+func (a *authenticator) admitAppliance(g *gate, c server.ClientAuthentication, id, password string) bool {
+	hash := a.known.Await(g.closing, addressOf(c), id, password)
 	if hash == "" {
 		return false
 	}
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	if a.hashes[id] != hash { // revoked or rotated while the password was checked
+	if !a.known.Is(id, hash) { // revoked or rotated while the password was checked
 		return false
 	}
 	account, err := a.server.Load().LookupAccount(accountOf(id))
@@ -175,42 +158,6 @@ func (a *authenticator) admitAppliance(c server.ClientAuthentication, id, passwo
 	return true
 }
 
-// proves gives the hash that the password fits, or nothing. A password that was right before costs no slow hash; others from an address
-// that has guessed wrong too often are not tried.
-func (a *authenticator) proves(address, id, password string) string {
-	mac := hmac.New(sha256.New, a.key[:])
-	mac.Write([]byte(id + "\x00" + password))
-	fingerprint := [32]byte(mac.Sum(nil))
-	hash, right := a.knows(id, fingerprint)
-	if hash == "" || right {
-		return hash
-	}
-	a.hashing <- struct{}{}
-	defer func() { <-a.hashing }()
-	// Of many connections that come at once the first has shown by now that the password is right.
-	if hash, right = a.knows(id, fingerprint); hash == "" || right {
-		return hash
-	}
-	if !a.guesses.allow(address, id, time.Now()) || bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) != nil {
-		return ""
-	}
-	a.guesses.right(address, id)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.hashes[id] == hash {
-		a.proven[id] = fingerprint
-	}
-	return hash
-}
-
-// knows gives the hash of an appliance, empty if it is unknown, and whether the password of a fingerprint was right before.
-func (a *authenticator) knows(id string, fingerprint [32]byte) (hash string, right bool) {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	proven, before := a.proven[id]
-	return a.hashes[id], before && hmac.Equal(proven[:], fingerprint[:])
-}
-
 func accountOf(appliance string) string { return "APPLIANCE_" + appliance }
 
 // SetAppliances says which appliances may connect from now on: all of them, each time. Connections of an appliance that is
@@ -221,8 +168,8 @@ func (s *Server) SetAppliances(appliances []Appliance) error {
 		if !event.ValidAppliance(x.ID) {
 			return fmt.Errorf("add appliance %q: it is not an appliance id", x.ID)
 		}
-		if _, err := bcrypt.Cost([]byte(x.PasswordBcrypt)); err != nil {
-			return fmt.Errorf("add appliance %s: password hash: %w", x.ID, err)
+		if err := passwords.Check(x.PasswordBcrypt); err != nil {
+			return fmt.Errorf("add appliance %s: %w", x.ID, err)
 		}
 		hashes[x.ID] = x.PasswordBcrypt
 	}
@@ -271,13 +218,9 @@ func (a *authenticator) replace(hashes map[string]string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var errs []error
-	for id, hash := range a.hashes {
-		if hashes[id] != hash {
-			delete(a.proven, id)
-			errs = append(errs, a.disconnect(id))
-		}
+	for _, id := range a.known.Replace(hashes) {
+		errs = append(errs, a.disconnect(id))
 	}
-	a.hashes = hashes
 	a.gate.open()
 	return errors.Join(errs...)
 }

@@ -24,7 +24,9 @@ type options struct {
 	setup.Sealed `yaml:",inline"`
 	// Streams are the bounds of the streams.
 	Streams bus.StreamOptions `yaml:"streams"`
-	Service config.Options    `yaml:",inline"`
+	// Accounts are the accounts of appliances at a broker in operator mode.
+	Accounts setup.Accounts `yaml:"brokerAccounts"`
+	Service  config.Options `yaml:",inline"`
 }
 
 // Validate reports every fault at once.
@@ -32,6 +34,10 @@ func (o *options) Validate() error {
 	var f process.Faults
 	f.Within("", setup.Validate(o.Service, o.Common, o.Server, o.Sealed))
 	f.Within("streams", o.Streams.Validate())
+	f.Within("brokerAccounts", o.Accounts.Validate())
+	if o.Accounts.KeyFile != "" && o.NATS.CredsFile == "" {
+		f.Add("nats.credsFile", "is missing: with brokerAccounts the broker knows its users by credentials; set it to core.creds")
+	}
 	return f.Err()
 }
 
@@ -65,8 +71,12 @@ func run(ctx context.Context, o options) error {
 	}
 	publisher := bus.NewPublisher(p.Bus)
 	p.Defer(publisher.Close)
+	resolver, err := p.OpenAccounts(ctx, o.Accounts)
+	if err != nil {
+		return fmt.Errorf("brokerAccounts: %w", err)
+	}
 	s, err := config.New(o.Service, config.Deps{Bus: p.Bus, Publisher: publisher, Sealer: sealer, Logger: p.Telemetry.Logger,
-		Notices: p.Notices, Hold: lease.Hold})
+		Notices: p.Notices, Hold: lease.Hold, Accounts: resolver})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 
@@ -22,7 +23,9 @@ type options struct {
 	setup.Common `yaml:",inline"`
 	setup.Server `yaml:",inline"`
 	setup.Client `yaml:",inline"`
-	Service      ingest.Options `yaml:",inline"`
+	// Accounts have the process tell a broker in operator mode which appliances may sign in.
+	Accounts setup.SignIn   `yaml:"brokerAccounts"`
+	Service  ingest.Options `yaml:",inline"`
 }
 
 // Validate reports every fault at once.
@@ -47,6 +50,9 @@ func run(ctx context.Context, o options) error {
 		Logger: p.Telemetry.Logger, Version: process.Version(), Store: p.Store(nil).Err, Notices: p.Notices})
 	if err != nil {
 		return err
+	}
+	if err := p.AnswerSignIns(ctx, o.Accounts, config); err != nil {
+		return fmt.Errorf("brokerAccounts: %w", err)
 	}
 	p.Check("intake", s.Ready)
 	p.Add("intake", s.Run)

@@ -39,7 +39,7 @@ The loss is shown in outbound status for 7 days, or until outbound repair --ackn
 
 Restore a backup instead if there is one: a repair does not bring back what is gone.`,
 		Example: "  outbound repair --data ./data --dry-run\n  outbound repair --data ./data\n" +
-			"  outbound repair --nats nats://127.0.0.1:4222 --user outbound --password-file nats.password",
+			"  outbound repair --nats nats://127.0.0.1:4222 --creds-file core.creds",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if (flags.o.Data == "") == (flags.o.NATS.URL == "") {
@@ -54,6 +54,7 @@ Restore a backup instead if there is one: a repair does not bring back what is g
 	f.StringVar(&flags.o.NATS.URL, "nats", "", "address of an external nats-server, e.g. nats://127.0.0.1:4222")
 	f.StringVar(&flags.o.NATS.User, "user", "", "user at the nats-server")
 	f.StringVar(&flags.o.NATS.PasswordFile, "password-file", "", "file with the password at the nats-server")
+	f.StringVar(&flags.o.NATS.CredsFile, "creds-file", "", "credentials file for a nats-server in operator mode")
 	f.StringVar(&flags.o.NATS.CAFile, "ca-file", "", "file with root certificates (PEM) for tls:// addresses")
 	f.Int64Var(&flags.o.Streams.EventsMaxBytes, "events-max-bytes", flags.o.Streams.EventsMaxBytes, "streams.eventsMaxBytes of the server")
 	f.IntVar(&flags.o.Streams.Replicas, "replicas", flags.o.Streams.Replicas, "streams.replicas of the server")

@@ -76,6 +76,9 @@ func (o Common) validate(f *process.Faults) {
 	if o.NATS.URL == "" {
 		f.Add("nats.url", "is missing: set it to the broker's address, e.g. nats://127.0.0.1:4222")
 	}
+	if o.NATS.CredsFile != "" && (o.NATS.User != "" || o.NATS.PasswordFile != "") {
+		f.Add("nats.credsFile", "is set, and nats.user or nats.passwordFile too: set one way to sign in")
+	}
 	if o.ServiceTokenFile == "" && !o.TLS.Proves() {
 		f.Add("serviceTokenFile", "is missing: set it to the file with the service token, or set tls.certFile, tls.keyFile and tls.caFile")
 	}

@@ -38,6 +38,8 @@ type Process struct {
 	files *pki.Files
 	tls   pki.Options
 
+	// broker is how the broker is reached.
+	broker    bus.Options
 	http      string
 	ops       net.Listener
 	tokenFile string
@@ -97,6 +99,7 @@ func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
 	o.NATS.Name, o.NATS.Clock = "outbound "+name, process.Clock()
 	o.NATS.Waiting, o.NATS.Logger = p.starting.Wait, p.Telemetry.Logger
 	o.NATS.Notice = func(text string) { p.Notices.Set("broker", text) }
+	p.broker = o.NATS
 	if p.Bus, err = bus.Connect(ctx, o.NATS); err != nil {
 		return nil, err
 	}

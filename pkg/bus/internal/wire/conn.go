@@ -31,6 +31,8 @@ type Options struct {
 	User string `yaml:"user"`
 	// PasswordFile holds the password, blanks around it cut.
 	PasswordFile string `yaml:"passwordFile"`
+	// CredsFile holds the credentials of a user of a broker in operator mode, instead of User and PasswordFile.
+	CredsFile string `yaml:"credsFile"`
 	// CAFile holds root certificates (PEM) to verify the broker with, for tls:// addresses.
 	CAFile string `yaml:"caFile"`
 	// CertFile and KeyFile are a certificate (PEM) and its key by which the broker may know this client, for tls:// addresses.
@@ -181,6 +183,8 @@ func final(c *Conn, err error) error {
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError
 	switch {
+	case refusesUser(err) && o.CredsFile != "":
+		return fmt.Errorf("connect to the broker at %s: refused: check nats.credsFile and nats.url (%w)", o.URL, err)
 	case refusesUser(err):
 		return fmt.Errorf("connect to the broker at %s as %q: refused: check nats.user and nats.passwordFile (%w)", o.URL, o.User, err)
 	case c.dialer.tooOld() != nil:
@@ -229,8 +233,10 @@ func clientOptions(c *Conn) ([]nats.Option, error) {
 			c.monitor.reported(err, subject)
 		}),
 	}
-	if o.InProcess != nil {
-		opts = append(opts, nats.InProcessServer(o.InProcess))
+	opts = append(opts, transportOptions(o)...)
+	if o.CredsFile != "" {
+		// It is read at each connection.
+		return append(opts, nats.UserCredentials(o.CredsFile)), nil
 	}
 	password := o.Password
 	if o.PasswordFile != "" {
@@ -242,12 +248,6 @@ func clientOptions(c *Conn) ([]nats.Option, error) {
 	}
 	if o.User != "" {
 		opts = append(opts, nats.UserInfo(o.User, password))
-	}
-	if o.CAFile != "" {
-		opts = append(opts, rootCAs(o.CAFile))
-	}
-	if o.CertFile != "" || o.KeyFile != "" {
-		opts = append(opts, clientCertificate(o.CertFile, o.KeyFile))
 	}
 	return opts, nil
 }

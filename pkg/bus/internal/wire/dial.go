@@ -16,6 +16,8 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/outbound-events/outbound/pkg/certificate"
+	"github.com/outbound-events/outbound/pkg/logkey"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
 const (
@@ -188,4 +190,52 @@ func rootCAs(file string) nats.Option {
 		o.RootCAsCB, o.Secure = read, true
 		return nil
 	}
+}
+
+// ConnectPlain opens a connection for an account without JetStream, which signs in by itself. It comes back for ever; a broker that is away
+// is waited for until ctx ends.
+func (o Options) ConnectPlain(ctx context.Context, signIn nats.Option) (*nats.Conn, error) {
+	opts := []nats.Option{
+		nats.Name(o.Name), nats.MaxReconnects(-1), nats.ReconnectWait(connectPause), nats.PingInterval(15 * time.Second),
+		nats.Timeout(dialTimeout), nats.ReconnectBufSize(-1), nats.IgnoreAuthErrorAbort(), signIn,
+	}
+	if o.Logger != nil {
+		opts = append(opts,
+			nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+				o.Logger.Warn("broker connection not opened", logkey.Of, o.Name, telemetry.KeyError, err.Error())
+			}),
+			nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+				o.Logger.Warn("broker refused a request", logkey.Of, o.Name, telemetry.KeyError, err.Error())
+			}))
+	}
+	opts = append(opts, transportOptions(o)...)
+	for {
+		nc, err := nats.Connect(o.URL, opts...)
+		if err == nil {
+			return nc, nil
+		}
+		if refusesUser(err) {
+			return nil, fmt.Errorf("connect to the broker at %s as %s: %w", o.URL, o.Name, err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("connect to the broker at %s as %s: %w (last: %w)", o.URL, o.Name, ctx.Err(), err)
+		case <-time.After(connectPause):
+		}
+	}
+}
+
+// transportOptions are the client library's options on TLS.
+func transportOptions(o Options) []nats.Option {
+	var opts []nats.Option
+	if o.InProcess != nil {
+		opts = append(opts, nats.InProcessServer(o.InProcess))
+	}
+	if o.CAFile != "" {
+		opts = append(opts, rootCAs(o.CAFile))
+	}
+	if o.CertFile != "" || o.KeyFile != "" {
+		opts = append(opts, clientCertificate(o.CertFile, o.KeyFile))
+	}
+	return opts
 }

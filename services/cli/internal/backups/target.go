@@ -155,7 +155,7 @@ type brokerOptions struct {
 
 // brokerVariables are the variables of the environment that go over these options.
 func brokerVariables() []string {
-	return []string{"OUTBOUND_NATS_URL", "OUTBOUND_NATS_USER", "OUTBOUND_NATS_PASSWORD_FILE", "OUTBOUND_NATS_CA_FILE",
+	return []string{"OUTBOUND_NATS_URL", "OUTBOUND_NATS_USER", "OUTBOUND_NATS_PASSWORD_FILE", "OUTBOUND_NATS_CREDS_FILE", "OUTBOUND_NATS_CA_FILE",
 		"OUTBOUND_NATS_CERT_FILE", "OUTBOUND_NATS_KEY_FILE",
 		"OUTBOUND_STREAMS_REPLICAS", "OUTBOUND_SEAL_KEY_FILE", "OUTBOUND_SEAL_KEY"}
 }

@@ -28,6 +28,17 @@ type Appliances struct {
 	parts *store.Parts
 	rules *rpc.Validator
 	now   func() time.Time
+	// issued is called with each new password, before it is stored. Nil: nobody is told.
+	issued func(ctx context.Context, id, passwordBcrypt string)
+}
+
+// OnIssue has f called with the hash of each new password before it is stored. It is called before the first change.
+func (s *Appliances) OnIssue(f func(ctx context.Context, id, passwordBcrypt string)) { s.issued = f }
+
+func (s *Appliances) tell(ctx context.Context, a *outboundv1.StoredAppliance) {
+	if s.issued != nil {
+		s.issued(ctx, a.GetAppliance().GetId(), a.GetPasswordBcrypt())
+	}
 }
 
 // issue generates credentials for an appliance, and what they are checked against. The least cost of bcrypt is enough: a password is 256
@@ -110,6 +121,7 @@ func (s *Appliances) CreateAppliance(ctx context.Context, q *outboundv1.CreateAp
 		if revision > 0 {
 			return rpc.AlreadyExists("id", a.GetId(), "rotate its credentials if they are lost, or choose another id")
 		}
+		s.tell(ctx, stored)
 		p.Appliances = []*outboundv1.StoredAppliance{stored}
 		return nil
 	})
@@ -173,6 +185,8 @@ func (s *Appliances) RotateAppliance(ctx context.Context, q *outboundv1.RotateAp
 		}
 		if q.GetTokenOnly() {
 			made.Password, stored.PasswordBcrypt = "", before.GetPasswordBcrypt()
+		} else {
+			s.tell(ctx, stored)
 		}
 		if overlap := q.GetOverlap().AsDuration(); overlap > 0 {
 			stored.PreviousTokenSha256, stored.PreviousTokenExpireTime = before.GetTokenSha256(), timestamppb.New(now.Add(overlap))

@@ -37,6 +37,12 @@ func (s *SettingsFeed) Latest() *outboundv1.WatchSettingsResponse {
 	return state
 }
 
+// Current returns the settings as they were last read, nil before the first time, and what is closed at the next change.
+func (s *SettingsFeed) Current() (*outboundv1.WatchSettingsResponse, <-chan struct{}) {
+	state, _, changed := s.feed.state.load()
+	return state, changed
+}
+
 func (s *SettingsFeed) load(ctx context.Context) error {
 	s.loading.Lock()
 	defer s.loading.Unlock()
