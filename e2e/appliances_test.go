@@ -75,3 +75,17 @@ func knowsAppliancesAtOnce(t *testing.T, h *harness.System) {
 		t.Error("an appliance that is revoked is let in")
 	}
 }
+
+// letsAppliancesInWithoutConfig has an appliance sign in while the config service is away.
+func letsAppliancesInWithoutConfig(t *testing.T, h *harness.System) {
+	if h.Shape != harness.Services {
+		t.Skip("there is no config service to take away")
+	}
+	const id = "away-1"
+	user, password := credentials(t, h, http.MethodPost, "/v1/appliances", harness.Object{"id": id})
+	signsIn(t, h, user, password)
+	h.Kill(t, "config")
+	nc, _ := signsIn(t, h, user, password)
+	publishes(t, nc, id, "e-1")
+	h.StartAll(t)
+}

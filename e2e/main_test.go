@@ -72,6 +72,7 @@ func appliances() []string {
 // after are aspects that need the system for themselves, in this order.
 func after() []aspect {
 	return []aspect{
+		{"appliances sign in while the config service is away", letsAppliancesInWithoutConfig},
 		{"mail arrives", mailArrives},
 		{"secrets stay secret", keepsSecrets},
 		{"a clean stop finishes what it began", stopsCleanly},

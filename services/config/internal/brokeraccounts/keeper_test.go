@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/accounts"
 	"github.com/outbound-events/outbound/pkg/bustest"
@@ -194,4 +193,3 @@ func TestABrokerThatIsAwayIsNoticed(t *testing.T) {
 	s.has(s.account("a-1", "one"), s.account("a-2", "two"))
 	waittest.Until(t, "the notice to end", func() bool { return !told() })
 }
-
