@@ -37,6 +37,7 @@ func triesAgain(t *testing.T, h *harness.System) {
 	if got := site.Of("sick"); len(got) > 1 {
 		t.Errorf("the one that hangs was tried %d times, its neighbours waited for it", len(got))
 	}
+	waittest.Until(t, "the one that hangs to be tried", func() bool { return len(site.Of("sick")) == 1 })
 	release()
 	settled(t, h, ids[:1], map[string]int{"DELIVERED": 1})
 

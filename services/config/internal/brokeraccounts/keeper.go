@@ -42,13 +42,19 @@ type Keeper struct {
 	right, foreign map[string]bool
 
 	mu sync.Mutex
-	// granted is when accounts were made of which the settings may not know yet.
-	granted map[string]time.Time
+	// granted are the accounts that were made last, by appliance, as long as the settings may not know them yet.
+	granted map[string]grant
+}
+
+// grant is an account that was made before its password was stored.
+type grant struct {
+	key string
+	at  time.Time
 }
 
 // New returns a keeper.
 func New(d Deps) *Keeper {
-	return &Keeper{Deps: d, right: map[string]bool{}, foreign: map[string]bool{}, granted: map[string]time.Time{}}
+	return &Keeper{Deps: d, right: map[string]bool{}, foreign: map[string]bool{}, granted: map[string]grant{}}
 }
 
 const (
@@ -64,13 +70,19 @@ const (
 	keyNotice = "broker.accounts"
 )
 
-// Grant makes the account of an appliance before its new password is stored, so that who knows the password can use it. It does not fail:
-// Run makes up for it.
+// Grant makes the account of an appliance before its new password is stored, so that who knows the password can use it. An empty hash says
+// that the appliance is about to be removed. It does not fail: Run makes up for it.
 func (k *Keeper) Grant(ctx context.Context, id, passwordBcrypt string) {
+	if passwordBcrypt == "" {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		delete(k.granted, id)
+		return
+	}
 	a, err := k.Resolver.Account(id, passwordBcrypt)
 	if err == nil {
 		k.mu.Lock()
-		k.granted[a.Key] = time.Now()
+		k.granted[id] = grant{a.Key, time.Now()}
 		k.mu.Unlock()
 		ctx, cancel := context.WithTimeout(ctx, grantTime)
 		defer cancel()
@@ -82,17 +94,19 @@ func (k *Keeper) Grant(ctx context.Context, id, passwordBcrypt string) {
 	}
 }
 
-// recent reports whether an account was granted a moment ago, and forgets those of earlier.
-func (k *Keeper) recent(key string) bool {
+// recent are the accounts that were granted a moment ago. Those of earlier, and those that are wanted, are forgotten.
+func (k *Keeper) recent(wanted map[string]accounts.Account) map[string]bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for x, at := range k.granted {
-		if time.Since(at) > grantKept {
-			delete(k.granted, x)
+	out := map[string]bool{}
+	for id, x := range k.granted {
+		if _, known := wanted[x.key]; known || time.Since(x.at) > grantKept {
+			delete(k.granted, id)
+			continue
 		}
+		out[x.key] = true
 	}
-	_, ok := k.granted[key]
-	return ok
+	return out
 }
 
 // Run compares at the start, at each change of the settings and at least once per Every, until ctx ends.
@@ -167,8 +181,9 @@ func (k *Keeper) correct(ctx context.Context, a accounts.Account, everywhere boo
 // discard deletes the accounts of appliances that are gone or have another password.
 func (k *Keeper) discard(ctx context.Context, listed map[string]bool, wanted map[string]accounts.Account) error {
 	var gone []string
+	recent := k.recent(wanted)
 	for key := range listed {
-		if _, ok := wanted[key]; ok || k.foreign[key] || k.recent(key) {
+		if _, ok := wanted[key]; ok || k.foreign[key] || recent[key] {
 			continue
 		}
 		state, err := k.Resolver.Look(ctx, key, nil)

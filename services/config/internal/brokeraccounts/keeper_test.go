@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -156,6 +157,37 @@ func TestAnAccountThatIsGrantedWaitsForItsSettings(t *testing.T) {
 		s.settings.set(map[string]string{"a-1": "one"})
 		s.has(s.account("a-1", "one"), s.account("a-2", "two"))
 	}
+}
+
+func TestAnAccountThatWasJustGrantedGoesWithTheNextPassword(t *testing.T) {
+	s := newSite(t)
+	var passes atomic.Int64
+	s.settings.set(nil)
+	k := s.keep(func(context.Context) error { passes.Add(1); return nil })
+	// at once says what the broker has after the next whole pass, and not only when a grant is old.
+	atOnce := func(want ...accounts.Account) {
+		t.Helper()
+		goal := passes.Load() + 3
+		waittest.Until(t, "some passes", func() bool { return passes.Load() >= goal })
+		s.has(want...)
+		if n := passes.Load(); n > goal+60 {
+			t.Errorf("it took %d passes", n-goal)
+		}
+	}
+	k.Grant(t.Context(), "a-1", "one")
+	atOnce(s.account("a-1", "one"))
+	k.Grant(t.Context(), "a-1", "two") // the settings were never seen with the first
+	s.settings.set(map[string]string{"a-1": "two"})
+	atOnce(s.account("a-1", "two"))
+	k.Grant(t.Context(), "a-1", "three")
+	s.settings.set(map[string]string{"a-1": "three"})
+	atOnce(s.account("a-1", "three"))
+	k.Grant(t.Context(), "a-1", "")
+	s.settings.set(nil)
+	atOnce()
+	k.Grant(t.Context(), "a-2", "one")
+	k.Grant(t.Context(), "a-2", "")
+	atOnce()
 }
 
 func TestAStandbyChangesNothing(t *testing.T) {

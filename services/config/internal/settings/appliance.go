@@ -28,11 +28,13 @@ type Appliances struct {
 	parts *store.Parts
 	rules *rpc.Validator
 	now   func() time.Time
-	// issued is called with each new password, before it is stored. Nil: nobody is told.
+	// issued is called with the hash of each new password before it is stored, and with none before an appliance is removed. Nil: nobody
+	// is told.
 	issued func(ctx context.Context, id, passwordBcrypt string)
 }
 
-// OnIssue has f called with the hash of each new password before it is stored. It is called before the first change.
+// OnIssue has f called with the hash of each new password before it is stored, and with an empty one before an appliance is removed. It is
+// called before the first change.
 func (s *Appliances) OnIssue(f func(ctx context.Context, id, passwordBcrypt string)) { s.issued = f }
 
 func (s *Appliances) tell(ctx context.Context, a *outboundv1.StoredAppliance) {
@@ -205,7 +207,10 @@ func (s *Appliances) RotateAppliance(ctx context.Context, q *outboundv1.RotateAp
 
 // DeleteAppliance implements outboundv1.SettingsServiceServer.
 func (s *Appliances) DeleteAppliance(ctx context.Context, q *outboundv1.DeleteApplianceRequest) (*emptypb.Empty, error) {
-	err := s.change(ctx, q.GetId(), q.GetEtag(), func(*outboundv1.WatchSettingsResponse) error { return store.ErrRemove })
+	err := s.change(ctx, q.GetId(), q.GetEtag(), func(p *outboundv1.WatchSettingsResponse) error {
+		s.tell(ctx, &outboundv1.StoredAppliance{Appliance: p.GetAppliances()[0].GetAppliance()})
+		return store.ErrRemove
+	})
 	if err != nil && !errors.Is(err, store.ErrRemove) {
 		return nil, err
 	}
