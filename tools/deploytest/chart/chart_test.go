@@ -124,7 +124,7 @@ func decoded(text string) (any, string, error) {
 	return object, about.Kind, yaml.UnmarshalStrict([]byte(text), object)
 }
 
-var sets = []string{"default", "external", "everything", "secrets"}
+var sets = []string{"default", "external", "everything", "secrets", "operator", "operator-external"}
 
 func TestEveryManifestIsValid(t *testing.T) {
 	total := 0
@@ -169,6 +169,7 @@ func TestValuesThatAreWrongAreRefused(t *testing.T) {
 		"an external broker without address": {"nats": map[string]any{"enabled": false}},
 		"an unknown value":                   {"replicas": 3},
 		"two servers":                        {"nats": map[string]any{"replicas": 2}},
+		"two kinds of accounts":              {"nats": map[string]any{"operatorSecret": "a", "appliancesSecret": "b"}},
 		"cert-manager without issuer":        {"tls": map[string]any{"mode": "certManager"}},
 		"an unknown way of scaling":          {"autoscaling": map[string]any{"mode": "vpa"}},
 		"an unknown service":                 {"services": map[string]any{"sms-sender": map[string]any{}}},

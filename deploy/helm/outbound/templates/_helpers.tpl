@@ -31,6 +31,14 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- $n }}-nats:4222,{{ $n }}-config:7070,{{ $n }}-ingest:7070,{{ $n }}-history:7070,{{ $n }}-console:8080
 {{- end }}
 
+{{/* What a service gets of the Secret nats.operatorSecret, as items of a volume: a service's name. */}}
+{{- define "outbound.brokerFiles" -}}
+{{- $files := list "core.creds" -}}
+{{- if has . (list "config" "ingest") -}}{{- $files = append $files "appliances.key" -}}{{- end -}}
+{{- if eq . "config" -}}{{- $files = concat $files (list "operator.key" "system.creds") -}}{{- end -}}
+[{{- range $i, $file := $files -}}{{- if $i }}, {{ end -}}{key: {{ $file }}, path: {{ $file }}}{{- end -}}]
+{{- end }}
+
 {{/* The environment of a service: list ROOT SERVICE. */}}
 {{- define "outbound.environment" -}}
 {{- $root := index . 0 -}}{{- $service := index . 1 -}}{{- $n := include "outbound.name" $root -}}
@@ -39,8 +47,19 @@ app.kubernetes.io/component: {{ index . 1 }}
 - {name: OUTBOUND_SERVICE_TOKEN_FILE, value: /run/secrets/outbound/service.token}
 {{- if ne $service "console" }}
 - {name: OUTBOUND_NATS_URL, value: {{ include "outbound.natsURL" $root | quote }}}
+{{- if $root.Values.nats.operatorSecret }}
+- {name: OUTBOUND_NATS_CREDS_FILE, value: /run/secrets/broker/core.creds}
+{{- else }}
 - {name: OUTBOUND_NATS_USER, value: {{ $root.Values.nats.user | quote }}}
 - {name: OUTBOUND_NATS_PASSWORD_FILE, value: /run/secrets/outbound/nats.password}
+{{- end }}
+{{- end }}
+{{- if and $root.Values.nats.operatorSecret (has $service (list "config" "ingest")) }}
+- {name: OUTBOUND_BROKER_ACCOUNTS_KEY_FILE, value: /run/secrets/broker/appliances.key}
+{{- end }}
+{{- if and $root.Values.nats.operatorSecret (eq $service "config") }}
+- {name: OUTBOUND_BROKER_ACCOUNTS_OPERATOR_KEY_FILE, value: /run/secrets/broker/operator.key}
+- {name: OUTBOUND_BROKER_ACCOUNTS_SYSTEM_CREDS_FILE, value: /run/secrets/broker/system.creds}
 {{- end }}
 {{- if has $service (list "config" "ingest" "history") }}
 - {name: OUTBOUND_GRPC, value: "0.0.0.0:7070"}
