@@ -279,7 +279,7 @@ func pages(t *testing.T, c *harness.Client, id string, all []pulled) {
 func receiverToken(t *testing.T, h *harness.System, recipient string) *harness.Client {
 	t.Helper()
 	made := h.REST.Do(t, http.MethodPost, "/v1/tokens", harness.Object{"displayName": "pull", "role": "RECEIVER", "recipientId": recipient})
-	c := harness.NewClient(h.REST.Base, fmt.Sprint(made["secret"]))
+	c := h.REST.As(fmt.Sprint(made["secret"]))
 	t.Cleanup(c.Close)
 	return c
 }

@@ -32,6 +32,15 @@ func (c *Client) Trust(secure *tls.Config) {
 	c.http.Transport = &http.Transport{MaxIdleConnsPerHost: 256, TLSClientConfig: secure, ForceAttemptHTTP2: secure != nil}
 }
 
+// As is a client of the same server with another token.
+func (c *Client) As(token string) *Client {
+	other := NewClient(c.Base, token)
+	if own, ok := c.http.Transport.(*http.Transport); ok {
+		other.Trust(own.TLSClientConfig)
+	}
+	return other
+}
+
 // Close ends idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
