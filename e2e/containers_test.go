@@ -103,8 +103,8 @@ func areConfined(t *testing.T, h *harness.System) {
 			t.Errorf("%s: %+v; want it healthy, read-only and without privileges", service, c)
 		}
 		if service == "nats" {
-			if len(c.HostConfig.CapAdd) != 1 || !strings.HasSuffix(c.HostConfig.CapAdd[0], "DAC_READ_SEARCH") {
-				t.Errorf("nats may do %v; want it to read files alone", c.HostConfig.CapAdd)
+			if len(c.HostConfig.CapAdd) > 0 {
+				t.Errorf("nats may do %v; want nothing", c.HostConfig.CapAdd)
 			}
 			continue
 		}
@@ -227,7 +227,7 @@ func isScraped(t *testing.T, h *harness.System) {
 }
 
 const (
-	drainedEvents = 2000
+	drainedEvents = 6000
 	thinking      = 50 * time.Millisecond
 )
 
@@ -247,7 +247,8 @@ func drainsFaster(t *testing.T, h *harness.System) {
 	}
 }
 
-// drain is how long a held recipient's backlog takes.
+// drain is how long a held recipient's backlog takes, from the first request to the last: how soon senders learn of a change is another
+// matter.
 func drain(t *testing.T, h *harness.System, name string) time.Duration {
 	t.Helper()
 	r := harness.NewReceiver(t)
@@ -263,10 +264,19 @@ func drain(t *testing.T, h *harness.System, name string) time.Duration {
 		keys = append(keys, fmt.Sprintf("%s-%d", name, i))
 	}
 	batches(t, ctx, a, keys)
-	began := time.Now()
 	h.REST.Do(t, http.MethodPatch, "/v1/recipients/"+id, harness.Object{"enabled": true})
 	arrived(t, r, name, drainedEvents)
-	took := time.Since(began)
+	all := r.Of(name)
+	first, last := all[0].Time, all[0].Time
+	for _, x := range all {
+		if x.Time.Before(first) {
+			first = x.Time
+		}
+		if x.Time.After(last) {
+			last = x.Time
+		}
+	}
+	took := last.Sub(first)
 	h.REST.Do(t, http.MethodDelete, "/v1/recipients/"+id, nil)
 	return took
 }

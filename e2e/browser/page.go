@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/outbound-events/outbound/e2e/harness"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -217,13 +218,17 @@ func (p *Page) ClickLabel(label string) *Page {
 
 type point struct{ X, Y float64 }
 
-// click clicks an element where it is, and again if the page moved meanwhile and something else was pressed.
+// click clicks an element where it is, and again if the page moved meanwhile and something else was pressed. If that has opened a dialog,
+// it is closed as a person closes it.
 func (p *Page) click(what, element string) *Page {
 	p.t.Helper()
-	for {
+	for wrong := false; ; wrong = true {
 		var at point
 		p.until(what, func() (err error) {
 			at, err = read[point](p, "eyes.point(() => "+element+")")
+			if wrong && err != nil && strings.Contains(err.Error(), "covered by <dialog") {
+				p.Press(kb.Escape)
+			}
 			return err
 		})
 		p.do("click", func(ctx context.Context, to *chromedp.Target) error {
