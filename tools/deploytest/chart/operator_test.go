@@ -120,7 +120,9 @@ func TestWithoutAnOperatorAccountsAreInAFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := strings.Join(all, "---")
-		for _, word := range []string{"/run/secrets/broker", "/etc/nats/operator", "name: broker", "name: operator", "BROKER_ACCOUNTS", "CREDS_FILE"} {
+		for _, word := range []string{
+			"/run/secrets/broker", "/etc/nats/operator", "name: broker", "name: operator", "BROKER_ACCOUNTS", "CREDS_FILE",
+		} {
 			if strings.Contains(text, word) {
 				t.Errorf("%s: a Secret of an operator is asked for: %s", name, word)
 			}
