@@ -216,7 +216,11 @@ func pullsInsteadOfBeingSent(t *testing.T, h *harness.System) {
 			t.Errorf("%v is %v (%v)", d["eventId"], d["state"], d["reason"])
 		}
 	}
-	if logs := h.Logs(); !strings.Contains(logs, "reason=pulled") && !strings.Contains(logs, `"reason":"pulled"`) {
+	logs := h.Logs()
+	if h.Shape == harness.Containers {
+		logs = h.Compose(t, "logs", "http-sender")
+	}
+	if !strings.Contains(logs, "reason=pulled") && !strings.Contains(logs, `"reason":"pulled"`) {
 		t.Error("the log tells of no end by an acknowledgement")
 	}
 	h.REST.Do(t, http.MethodPatch, "/v1/recipients/"+id, harness.Object{"enabled": true})
