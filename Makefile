@@ -26,7 +26,7 @@ MODULES := proto pkg services e2e
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/outbound-events/outbound/pkg/process.version=$(VERSION)
 
-.PHONY: help demo test test-busy test-onecore powerloss check vulnerabilities sbom fuzz bench soak ledger ledger-mutations build generate verify golden screenshots release test-packages test-cluster test-compose test-deploy fmt lint vet secrets clean axe receivers
+.PHONY: help demo test test-busy test-onecore powerloss check vulnerabilities sbom fuzz bench soak ledger ledger-mutations build generate verify golden screenshots dashboards release test-packages test-cluster test-compose test-deploy fmt lint vet secrets clean axe receivers
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -138,6 +138,13 @@ screenshots: ## take the pictures in docs/images again
 	@tools/needs.sh chromium
 	@tools/mail-screenshots.sh
 	@go run ./e2e/browser/screenshots
+
+# DASHBOARD_ARGS=-again draws the figures of the last time, '-for 10m' runs for longer.
+DASHBOARD_ARGS ?=
+
+dashboards: ## draw the pictures of the dashboards in docs/images again
+	@tools/needs.sh chromium
+	@cd tools/deploytest && GOWORK=off go run ./pictures $(DASHBOARD_ARGS)
 
 fmt: ## format all Go code
 	@gofmt -w $(MODULES) tools

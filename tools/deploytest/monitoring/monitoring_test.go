@@ -9,33 +9,59 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
+	"github.com/outbound-events/outbound/tools/deploytest/metrics"
+	"github.com/outbound-events/outbound/tools/deploytest/system"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// scrapes is how often the system is scraped.
-const scrapes = 12
+// scrapes is how often the system is scraped, step the scrape interval.
+const (
+	scrapes = 12
+	step    = 15 * time.Second
+)
 
 // scraped is a database with the metrics of a system that has done everything that there are metrics of.
 func scraped(t *testing.T) *database {
 	t.Helper()
-	s := start(t)
+	s := &subject{system.Start(t, root), t}
 	s.define()
 	s.publish(0)
-	s.until("a delivery fails, another succeeds, a third waits", func() error {
-		return lacks(string(s.scrape()), `outbound_recipients{channel="http",health="failing"} 2`, `recipient="good",verdict="delivered"} 3`,
+	s.Until("a delivery fails, another succeeds, a third waits", func() error {
+		return lacks(string(s.Scrape()), `outbound_recipients{channel="http",health="failing"} 2`, `recipient="good",verdict="delivered"} 3`,
 			`outbound_relay_up 0`, `recipient="gone",verdict="drop"} 3`, `outbound_unattempted_total{channel="http",reason="disabled"`, "outbound_processes{",
 			`outbound_recipient_waiting{channel="email",recipient="mail"} 3`, "outbound_clock_offset_seconds", "outbound_disk_free_bytes")
 	})
-	d := newDatabase(t, scrapes)
+	db, err := metrics.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	d := &database{db, time.Now().Add(-scrapes * step)}
 	for round := range scrapes {
 		s.publish(round + 1)
-		d.add(s.scrape())
+		d.now = d.now.Add(step)
+		if err := d.Add(s.Scrape(), d.now); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return d
+}
+
+// database has the time of the last scrape.
+type database struct {
+	*metrics.Database
+	now time.Time
+}
+
+// evaluate evaluates an expression now and returns how many series it has.
+func (d *database) evaluate(expr string) (int, error) {
+	v, err := d.Instant(expr, d.now)
+	return len(v), err
 }
 
 // lacking says which of some texts another lacks.
@@ -65,7 +91,7 @@ func TestEveryPanelAndRuleEvaluatesOnARunningSystem(t *testing.T) {
 	t.Run("dashboards", func(t *testing.T) { dashboards(t, d) })
 	t.Run("rules", func(t *testing.T) { rules(t, d) })
 	t.Run("a metric that is not there is found", func(t *testing.T) {
-		if missing, err := d.missing("sum(rate(outbound_no_such_total[5m])) > 0"); err != nil || len(missing) != 1 {
+		if missing, err := d.Missing("sum(rate(outbound_no_such_total[5m])) > 0"); err != nil || len(missing) != 1 {
 			t.Errorf("missing: %v, %v", missing, err)
 		}
 	})
@@ -109,7 +135,7 @@ func dashboards(t *testing.T, d *database) {
 // check says what is wrong with an expression: it can't be read, names a metric that is not there, or has no value.
 func (d *database) check(t *testing.T, where, expr string) {
 	t.Helper()
-	missing, err := d.missing(expr)
+	missing, err := d.Missing(expr)
 	if err != nil {
 		t.Errorf("%s: %s: %v", where, expr, err)
 		return
@@ -160,7 +186,7 @@ func rules(t *testing.T, d *database) {
 // rule checks the expression of an alert, and that what it compares has values.
 func (d *database) rule(t *testing.T, r rulefmt.Rule, p parser.Parser) {
 	t.Helper()
-	if missing, err := d.missing(r.Expr); err != nil || len(missing) > 0 {
+	if missing, err := d.Missing(r.Expr); err != nil || len(missing) > 0 {
 		t.Errorf("%s: %s: there is no metric %v, %v", r.Alert, r.Expr, missing, err)
 		return
 	}
