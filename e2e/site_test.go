@@ -31,7 +31,7 @@ type uplink struct {
 
 func newUplink(t *testing.T, to string) *uplink {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is there at once
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func newUplink(t *testing.T, to string) *uplink {
 // carry carries a connection until it ends or the line is cut.
 func (u *uplink) carry(c net.Conn) {
 	defer func() { _ = c.Close() }()
-	out, err := net.Dial("tcp", u.to) //nolint:noctx // it ends with the test
+	out, err := net.Dial("tcp", u.to)
 	if err != nil {
 		return
 	}

@@ -65,7 +65,7 @@ func (b *Server) start() {
 		}
 		read.Host, read.Port, read.JetStream, read.StoreDir = o.Host, o.Port, o.JetStream, o.StoreDir
 		read.NoSigs, read.NoLog, read.SyncAlways = o.NoSigs, o.NoLog, o.SyncAlways
-		o = *read //nolint:govet // not in use yet
+		o = *read
 	}
 	s, err := server.NewServer(&o)
 	if err != nil {

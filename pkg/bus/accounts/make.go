@@ -18,10 +18,14 @@ import (
 const (
 	// FileConf is included by nats-server's configuration. It holds no secret.
 	FileConf = "accounts.conf"
-	// FileCore holds the credentials of Outbound's services, FileSystem those by which the config service manages accounts.
-	FileCore, FileSystem = "core.creds", "system.creds"
-	// FileOperator holds the operator's signing key, FileAppliances the secret of Keys.
-	FileOperator, FileAppliances = "operator.key", "appliances.key"
+	// FileCore holds the credentials of Outbound's services.
+	FileCore = "core.creds"
+	// FileSystem holds those by which the config service manages accounts.
+	FileSystem = "system.creds"
+	// FileOperator holds the operator's signing key.
+	FileOperator = "operator.key"
+	// FileAppliances holds the secret of Keys.
+	FileAppliances = "appliances.key"
 	// DirRoots holds the identities of operator and accounts, which no process reads.
 	DirRoots = "roots"
 )
@@ -190,8 +194,8 @@ func (m *made) sentinel() (string, error) {
 	}
 	c := jwt.NewUserClaims(key)
 	c.Name, c.BearerToken = "default", true
-	c.Permissions.Pub.Deny.Add(">")
-	c.Permissions.Sub.Deny.Add(">")
+	c.Pub.Deny.Add(">")
+	c.Sub.Deny.Add(">")
 	text, err := c.Encode(m.keys.signIn)
 	if err != nil {
 		return "", fmt.Errorf("sign the default user: %w", err)
@@ -241,8 +245,12 @@ func (m *made) conf(resolver string) ([]byte, error) {
 	if data.Sentinel, err = m.sentinel(); err != nil {
 		return nil, err
 	}
+	t, err := template.New(FileConf).Parse(conf)
+	if err != nil {
+		return nil, fmt.Errorf("write %s: %w", FileConf, err)
+	}
 	var b bytes.Buffer
-	if err := conf.Execute(&b, data); err != nil {
+	if err := t.Execute(&b, data); err != nil {
 		return nil, fmt.Errorf("write %s: %w", FileConf, err)
 	}
 	return b.Bytes(), nil
@@ -255,7 +263,7 @@ type confData struct {
 
 type preload struct{ Name, Key, JWT string }
 
-var conf = template.Must(template.New(FileConf).Parse(`# Written by outbound broker make. nats-server's configuration includes it; it holds no secret.
+const conf = `# Written by outbound broker make. nats-server's configuration includes it; it holds no secret.
 operator: {{.Operator}}
 system_account: {{.System}}
 # Who signs in with a name and a password is checked by the ingest services.
@@ -268,4 +276,4 @@ resolver_preload: {
   {{.Key}}: {{.JWT}}
 {{- end}}
 }
-`))
+`

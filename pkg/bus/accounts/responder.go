@@ -170,10 +170,10 @@ func (r *Responder) prove(ctx context.Context, q *jwt.AuthorizationRequestClaims
 func user(account nkeys.KeyPair, id, key string) (string, error) {
 	c := jwt.NewUserClaims(key)
 	c.Name = id
-	c.Permissions.Pub.Allow.Add(bus.ApplianceSubjects(id))
+	c.Pub.Allow.Add(bus.ApplianceSubjects(id))
 	// A client may have any inbox of its own: nobody else is in its account.
-	c.Permissions.Sub.Allow.Add(">")
-	c.Permissions.Sub.Deny.Add(bus.ApplianceDenied()...)
+	c.Sub.Allow.Add(">")
+	c.Sub.Deny.Add(bus.ApplianceDenied()...)
 	text, err := c.Encode(account)
 	if err != nil {
 		return "", fmt.Errorf("sign the user of appliance %s: %w", id, err)

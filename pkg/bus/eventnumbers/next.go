@@ -33,7 +33,7 @@ func (n *Numbers) Last(ctx context.Context, recipientID string, sequence uint64)
 
 // look asks the counter again and again, while it has to read what stands in front of what it remembers.
 func (n *Numbers) look(ctx context.Context, ask func(c *numbering.Counter, begins uint64) numbering.Answer) error {
-	begins, err := uint64(1), error(nil)
+	begins := uint64(1)
 	for read := false; ; {
 		c, news := n.now()
 		if c != nil {
@@ -41,10 +41,11 @@ func (n *Numbers) look(ctx context.Context, ask func(c *numbering.Counter, begin
 			case ask(c, begins) == numbering.Known:
 				return nil
 			case !read:
-				if begins, err = n.begins(ctx); err != nil {
+				first, err := n.begins(ctx)
+				if err != nil {
 					return err
 				}
-				read = true
+				begins, read = first, true
 				continue
 			default:
 				n.read(max(begins, c.Begins()-min(readDown, c.Begins())))

@@ -107,7 +107,7 @@ func (s *Access) bind(ctx context.Context, v *validation.Violations, t *outbound
 		v.Add("recipientId", validation.Missing, "is empty: set the HTTP recipient whose deliveries the token pulls")
 		return nil
 	}
-	r, err := store.Recipient{}, error(bus.ErrNotFound)
+	r, err := store.Recipient{}, bus.ErrNotFound
 	if naming.SafeID(id) {
 		r, err = s.recipients.Get(ctx, id)
 	}
