@@ -76,8 +76,9 @@ func (s *Set) Is(id, hash string) bool {
 // patience is how long a password that is not right waits for a change of the hashes.
 const patience = 250 * time.Millisecond
 
-// Await is Prove for a client that may be a moment ahead of what is known: of an appliance that was just added, or has a new password, the
-// change is waited for, for a quarter of a second at most and no longer than until done. Who has guessed wrong too often does not wait.
+// Await returns the hash that the password fits, or nothing. A password that was right before costs no slow hash; others from an address
+// that has guessed wrong too often are not tried. A client may be a moment ahead of what is known: of an appliance that was just added, or
+// has a new password, the change is waited for, for a quarter of a second at most and no longer than until done.
 func (s *Set) Await(done <-chan struct{}, address, id, password string) string {
 	late := time.NewTimer(patience)
 	defer late.Stop()
@@ -99,13 +100,7 @@ func (s *Set) Await(done <-chan struct{}, address, id, password string) string {
 	}
 }
 
-// Prove returns the hash that the password fits, or nothing. A password that was right before costs no slow hash; others from an address
-// that has guessed wrong too often are not tried.
-func (s *Set) Prove(address, id, password string) string {
-	hash, _ := s.prove(address, id, password)
-	return hash
-}
-
+// prove returns the hash that the password fits, or nothing, and whether the password was tried.
 func (s *Set) prove(address, id, password string) (right string, tried bool) {
 	mac := hmac.New(sha256.New, s.key[:])
 	mac.Write([]byte(id + "\x00" + password))
