@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/outbound-events/outbound/pkg/porttest"
 )
 
 // One is the name of the all-in-one's process.
@@ -41,7 +43,7 @@ func (h *System) allInOne(t T) {
 	endpoints := filepath.Join(data, "endpoints.json")
 	_ = os.Remove(endpoints)
 	p := &part{name: One, path: Binary("outbound"), env: h.Env}
-	p.args = runAt(data, h.Sync, Endpoints{HTTP: freeAddress(t), GRPC: freeAddress(t), NATS: freeAddress(t)})
+	p.args = runAt(data, h.Sync, Endpoints{HTTP: porttest.Address(t), GRPC: porttest.Address(t), NATS: porttest.Address(t)})
 	var at Endpoints
 	p.ready = func() error {
 		raw, err := os.ReadFile(endpoints)

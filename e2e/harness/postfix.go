@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
@@ -77,7 +78,7 @@ func StartPostfix(t T, chain []byte, mailboxes ...string) *Postfix {
 	if err != nil {
 		t.Fatalf("make a folder for postfix: %v", err)
 	}
-	p := &Postfix{dir: dir, address: freeAddress(t)}
+	p := &Postfix{dir: dir, address: porttest.Address(t)}
 	t.Cleanup(func() {
 		if out, err := p.command("rm", "-rf", dir); err != nil {
 			t.Errorf("remove the folder of postfix: %v: %s", err, out)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
@@ -55,19 +56,19 @@ func (h *System) services(t T) {
 	e.makeSecrets(t)
 	h.secure = e.trusting(t)
 	for _, b := range e.brokers {
-		e.at[b+"/nats"], e.at[b+"/http"], e.at[b+"/route"] = freeAddress(t), freeAddress(t), freeAddress(t)
+		e.at[b+"/nats"], e.at[b+"/http"], e.at[b+"/route"] = porttest.Address(t), porttest.Address(t), porttest.Address(t)
 	}
 	e.broker(t)
 	for _, l := range []string{
 		"config/http", "config/grpc", "ingest/http", "ingest/grpc", "history/http", "history/grpc",
 		"email-sender/http", "console/http",
 	} {
-		e.at[l] = freeAddress(t)
+		e.at[l] = porttest.Address(t)
 	}
 	names := []string{"config", "ingest"}
 	for i := range h.Senders {
 		name := fmt.Sprint(httpSender, i+1)
-		e.at[name+"/http"] = freeAddress(t)
+		e.at[name+"/http"] = porttest.Address(t)
 		names = append(names, name)
 	}
 	h.nats = e.natsAddresses(func(listener string) string { return e.at[listener] })

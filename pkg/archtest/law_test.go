@@ -16,8 +16,8 @@ var (
 	platform = []string{"pkg/process", "pkg/telemetry", "pkg/secret", "pkg/pki"}
 	adapters = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/...",
 		"pkg/mime", "pkg/preview", "pkg/tlog", "pkg/token", "pkg/session", "pkg/deliverytelemetry"}
-	testSupport = []string{"pkg/archtest", "pkg/bustest", "pkg/waittest", "pkg/redistest", "pkg/smtptest", "pkg/golden", "pkg/dnstest",
-		"pkg/proxytest", "pkg/certtest"}
+	testSupport = []string{"pkg/archtest", "pkg/bustest", "pkg/waittest", "pkg/porttest", "pkg/redistest", "pkg/smtptest", "pkg/golden",
+		"pkg/dnstest", "pkg/proxytest", "pkg/certtest"}
 )
 
 // joiners are the only packages that see several services.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
@@ -180,18 +181,13 @@ func TestTheWaitForABrokerSaysWhatItWaitsForAndEndsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = silent.Close() }()
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = closed.Close()
 	other := httptest.NewServer(http.NotFoundHandler())
 	defer other.Close()
 	for name, c := range map[string]struct {
 		address string
 		waits   bool
 	}{
-		"closed": {closed.Addr().String(), true}, "silent": {silent.Addr().String(), false}, "HTTP": {other.Listener.Addr().String(), false},
+		"closed": {porttest.Address(t), true}, "silent": {silent.Addr().String(), false}, "HTTP": {other.Listener.Addr().String(), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())

@@ -13,6 +13,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/accounts"
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
@@ -34,8 +35,8 @@ func Start(t testing.TB) *Server {
 // StartWith is Start with other options of nats-server.
 func StartWith(t testing.TB, change func(*server.Options)) *Server {
 	t.Helper()
-	b := &Server{t: t, opts: server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
-		SyncAlways: true}}
+	b := &Server{t: t, opts: server.Options{Host: "127.0.0.1", Port: porttest.Port(t), JetStream: true, StoreDir: t.TempDir(), NoSigs: true,
+		NoLog: true, SyncAlways: true}}
 	change(&b.opts)
 	b.start()
 	t.Cleanup(b.Stop)
@@ -48,8 +49,8 @@ func StartOperator(t testing.TB, dir string) *Server {
 	if _, err := accounts.Make(dir, filepath.Join(dir, "accounts")); err != nil {
 		t.Fatalf("make an operator: %v", err)
 	}
-	b := &Server{t: t, conf: filepath.Join(dir, accounts.FileConf), opts: server.Options{Host: "127.0.0.1", Port: -1, JetStream: true,
-		StoreDir: t.TempDir(), NoSigs: true, NoLog: true, SyncAlways: true}}
+	b := &Server{t: t, conf: filepath.Join(dir, accounts.FileConf), opts: server.Options{Host: "127.0.0.1", Port: porttest.Port(t),
+		JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, SyncAlways: true}}
 	b.start()
 	t.Cleanup(b.Stop)
 	return b

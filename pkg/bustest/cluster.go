@@ -3,7 +3,6 @@ package bustest
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/url"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
@@ -27,7 +27,7 @@ func NewCluster(t testing.TB) *Cluster {
 	var routes []*url.URL
 	var between, clients []int
 	for range 3 {
-		between, clients = append(between, freePort(t)), append(clients, freePort(t))
+		between, clients = append(between, porttest.Port(t)), append(clients, porttest.Port(t))
 		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprint("127.0.0.1:", between[len(between)-1])})
 	}
 	for i := range 3 {
@@ -97,14 +97,4 @@ func (c *Cluster) Conn() *bus.Conn {
 		c.t.Fatalf("make the streams: %v", err)
 	}
 	return conn
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("find a free port: %v", err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/dnstest"
 	"github.com/outbound-events/outbound/pkg/egress"
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
@@ -121,12 +122,7 @@ func TestRebindingDoesNotLeadInside(t *testing.T) {
 
 func TestUnknownNamesAndClosedPortsAreToldApart(t *testing.T) {
 	resolver := dnstest.Start(t, dnstest.Fixed())
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := l.Addr().String()
-	l.Close()
+	closed := porttest.Address(t)
 	g := guard(t, []string{"127.0.0.0/8"}, nil)
 	for url, want := range map[string]egress.Stage{"http://nobody.example/": egress.StageLookup, "http://" + closed +
 		"/": egress.StageConnect} {

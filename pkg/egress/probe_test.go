@@ -15,6 +15,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/dnstest"
 	"github.com/outbound-events/outbound/pkg/egress"
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/proxytest"
 )
 
@@ -60,11 +61,6 @@ func TestWalkNamesTheStepThatFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	closed, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = closed.Close()
 	here := dnstest.Start(t, dnstest.Fixed("127.0.0.1"))
 	for _, c := range []struct {
 		name, url string
@@ -81,7 +77,7 @@ func TestWalkNamesTheStepThatFails(t *testing.T) {
 		{"forbidden", secure.URL, egress.TransportOptions{Guard: guard(t, nil, nil)}, egress.StepEgress, false, "loopback"},
 		{"own service", secure.URL, egress.TransportOptions{Guard: guard(t, []string{"127.0.0.0/8"}, []string{"127.0.0.1:" + port})},
 			egress.StepEgress, false, "an Outbound service"},
-		{"nobody listens", "https://" + closed.Addr().String(), egress.TransportOptions{}, egress.StepTCP, false, "connection refused"},
+		{"nobody listens", "https://" + porttest.Address(t), egress.TransportOptions{}, egress.StepTCP, false, "connection refused"},
 		{"unknown root", secure.URL, egress.TransportOptions{}, egress.StepTLS, false, "unknown authority"},
 		{"another name", "https://other.example:" + port, egress.TransportOptions{Roots: roots, Resolver: here}, egress.StepTLS, false,
 			"not for other.example"},

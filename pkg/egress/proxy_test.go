@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/egress"
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/proxytest"
 )
 
@@ -123,12 +123,7 @@ func TestReceiversAreReachedThroughTheProxy(t *testing.T) {
 
 func TestFaultsOfTheProxyAreItsOwn(t *testing.T) {
 	w := newFixture(t, true)
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := l.Addr().String()
-	_ = l.Close()
+	closed := porttest.Address(t)
 	wanting := proxytest.Start(t, proxytest.Options{Resolve: w.resolve, User: "me", Password: "canary"})
 	refusing := proxytest.Start(t, proxytest.Options{Refuse: http.StatusForbidden})
 	lost := proxytest.Start(t, proxytest.Options{Resolve: func(string) string { return closed }})

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
@@ -34,14 +35,7 @@ func StartTLS(t testing.TB, certFile, keyFile string, options ...string) *Server
 
 func start(t testing.TB, secure bool, options []string) *Server {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &Server{t: t, Address: l.Addr().String(), options: options, secure: secure}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	s := &Server{t: t, Address: porttest.Address(t), options: options, secure: secure}
 	s.Restart()
 	t.Cleanup(s.Kill)
 	return s

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	v1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -207,14 +207,7 @@ func TestRESTNeedsTheCallersToken(t *testing.T) {
 }
 
 func TestRESTTellsOfAServiceThatIsAwayWithoutItsAddress(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	conn, err := rpc.Dial(l.Addr().String(), "")
+	conn, err := rpc.Dial(porttest.Address(t), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	v1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -244,14 +245,7 @@ func TestStreamsEndWhenTheServerStops(t *testing.T) {
 }
 
 func TestOverTCPACallUnderWayIsFinishedAndAClientWaitsForItsServer(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := porttest.Address(t)
 	conn, err := rpc.Dial(address, adminToken)
 	if err != nil {
 		t.Fatal(err)
@@ -270,7 +264,8 @@ func TestOverTCPACallUnderWayIsFinishedAndAClientWaitsForItsServer(t *testing.T)
 			t.Errorf("answered %v, %v", r, err)
 		}
 	})
-	if l, err = net.Listen("tcp", address); err != nil {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
 		t.Fatal(err)
 	}
 	s := rpc.NewServer(rpc.ServerOptions{Authenticator: known{}})

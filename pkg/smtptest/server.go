@@ -20,6 +20,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
@@ -127,10 +128,7 @@ type Server struct {
 // Start starts a server on the loopback interface. It is closed at the end of the test.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("listen for mail: %v", err)
-	}
+	l := porttest.Listen(t)
 	s := &Server{
 		options: o, addr: l.Addr().(*net.TCPAddr), listener: l, closed: make(chan struct{}), holding: make(chan struct{}),
 		served: make(chan struct{}),

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/outbound-events/outbound/pkg/egress"
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/token"
 )
 
@@ -205,10 +206,9 @@ func TestWhyThereIsNoAnswer(t *testing.T) {
 	refused(t.Context(), t, open(t, odd.URL),
 		odd.Listener.Addr().String()+": it closed the connection without a response, or its response is not HTTP")
 
-	down := httptest.NewServer(nil)
-	down.Close()
+	down := porttest.Address(t)
 	plain := func(o *token.Options) { o.Transport = &http.Transport{} }
-	refused(t.Context(), t, open(t, down.URL, plain), down.Listener.Addr().String()+": connecting failed: connection refused")
+	refused(t.Context(), t, open(t, "http://"+down, plain), down+": connecting failed: connection refused")
 
 	stranger := httptest.NewUnstartedServer(nil)
 	stranger.Config.ErrorLog = log.New(io.Discard, "", 0)

@@ -18,6 +18,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -252,13 +253,7 @@ func TestEventsReachIngestUnchanged(t *testing.T) {
 // A waiting call would delay the shutdown of the process and the retry of its caller.
 func TestEventsAreRefusedImmediatelyWhileIngestIsUnavailable(t *testing.T) {
 	h := open(t, func(d *console.Deps) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		unused := l.Addr().String()
-		_ = l.Close()
-		conn, err := rpc.Dial(unused, "")
+		conn, err := rpc.Dial(porttest.Address(t), "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,7 +3,6 @@ package emailsender_test
 import (
 	"bytes"
 	"context"
-	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/smtptest"
 	"github.com/outbound-events/outbound/services/emailsender"
@@ -291,12 +291,7 @@ func TestShutdownBeforeAMailIsPostponedAndInTheMiddleOfItIsNot(t *testing.T) {
 }
 
 func TestNobodyListens(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	_ = l.Close()
+	port := porttest.Port(t)
 	srv := smtptest.Start(t, smtptest.Options{})
 	conf := relayOf(srv)
 	conf.change(func(c *settings.SMTP) { c.Port = port })

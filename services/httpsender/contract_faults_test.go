@@ -13,6 +13,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/certtest"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
+	"github.com/outbound-events/outbound/pkg/porttest"
 )
 
 // endlessly plays a receiver that says a text and then another without end.
@@ -52,12 +53,7 @@ func silentContracts() []contract {
 		{name: "headers drop by drop", change: impatient, play: dripping("HTTP/1.1 200 OK\r\n", "A: a\r\n"), want: noAnswer, requests: 1},
 		{name: "nobody there", requests: 0, want: retrying(reasons.Connect, 0, "connect to {host}: connection refused"),
 			play: func(t *testing.T) *played {
-				l, err := net.Listen("tcp4", "127.0.0.1:0")
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer l.Close()
-				return &played{url: "http://" + l.Addr().String() + "/?token=canary", read: &atomic.Int64{}}
+				return &played{url: "http://" + porttest.Address(t) + "/?token=canary", read: &atomic.Int64{}}
 			}},
 		{name: "a name that is none", requests: 0, want: retrying(reasons.DNS, 0, "look up {host}: no such host"),
 			play: func(*testing.T) *played {

@@ -7,12 +7,14 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
@@ -29,7 +31,7 @@ type sserver struct {
 // startServer starts openssl s_server with the pair name and more arguments.
 func (w workshop) startServer(name, more string) *sserver {
 	w.t.Helper()
-	port := freePort(w.t)
+	port := strconv.Itoa(porttest.Port(w.t))
 	cmd := exec.Command("openssl", strings.Fields("s_server -accept 127.0.0.1:"+port+" -cert "+name+".pem -key "+name+".key "+more)...)
 	cmd.Dir = w.dir
 	s := &sserver{t: w.t, url: "https://127.0.0.1:" + port}
@@ -47,17 +49,6 @@ func (w workshop) startServer(name, more string) *sserver {
 	})
 	s.wait("ACCEPT")
 	return s
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
-	return port
 }
 
 // Write keeps what the server writes.

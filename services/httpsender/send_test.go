@@ -15,6 +15,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/services/httpsender"
 )
@@ -214,13 +215,7 @@ func endless(c net.Conn, text string) {
 }
 
 func TestNobodyThere(t *testing.T) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	url := "http://" + l.Addr().String() + "/?token=canary"
-	l.Close()
-	o, v := attempt(t, newSender(t), deliveryTo(url))
+	o, v := attempt(t, newSender(t), deliveryTo("http://"+porttest.Address(t)+"/?token=canary"))
 	if o.Fault != delivery.FaultConnect || v.Reason != reasons.Connect || !strings.Contains(v.Detail, "connection refused") {
 		t.Errorf("got %+v, %+v", o, v)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	"github.com/outbound-events/outbound/services/httpsender"
@@ -219,9 +219,7 @@ func TestNothingIsSentWithoutAToken(t *testing.T) {
 			refusedToken(t, server.URL, "OAuth 2.0: no token from "+strings.TrimPrefix(server.URL, "http://")+": "+c.detail)
 		})
 	}
-	down := httptest.NewServer(nil)
-	down.Close()
-	t.Run("down", func(t *testing.T) { refusedToken(t, down.URL, "connection refused") })
+	t.Run("down", func(t *testing.T) { refusedToken(t, "http://"+porttest.Address(t), "connection refused") })
 	t.Run("forbidden address", func(t *testing.T) { refusedToken(t, "http://10.1.2.3/", "connecting to 10.1.2.3:80 is forbidden") })
 	t.Run("no URL", func(t *testing.T) { refusedToken(t, "ftp://canary/", "http.auth.oauth2.tokenUrl has the scheme") })
 }

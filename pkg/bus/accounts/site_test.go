@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/accounts"
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
@@ -78,11 +78,13 @@ func (s *site) context() context.Context {
 // write writes the configuration of each server.
 func (s *site) write(n int) {
 	s.t.Helper()
-	ports := freePorts(s.t, 2*n)
+	var ports []int // of clients and of routes, by turns
 	var urls, routes []string
-	for i := range n {
-		urls = append(urls, fmt.Sprint("nats://127.0.0.1:", ports[i]))
-		routes = append(routes, fmt.Sprint("nats://127.0.0.1:", ports[n+i]))
+	for range n {
+		client, route := porttest.Port(s.t), porttest.Port(s.t)
+		ports = append(ports, client, route)
+		urls = append(urls, fmt.Sprint("nats://127.0.0.1:", client))
+		routes = append(routes, fmt.Sprint("nats://127.0.0.1:", route))
 	}
 	s.url = strings.Join(urls, ",")
 	text, err := os.ReadFile(s.file(accounts.FileConf))
@@ -122,20 +124,6 @@ func (s *site) run(i int) {
 		s.t.Fatal("the broker is not ready")
 	}
 	s.servers[i] = ns
-}
-
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	var out []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = l.Close() }()
-		out = append(out, l.Addr().(*net.TCPAddr).Port)
-	}
-	return out
 }
 
 // responder answers sign-ins until the test ends. It knows the appliances of the site as they are now.

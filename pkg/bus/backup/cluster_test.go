@@ -2,7 +2,6 @@ package backup_test
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"slices"
 	"testing"
@@ -12,13 +11,14 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/backup"
 	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // cluster starts three servers that keep three copies, and returns a connection to them.
 func cluster(t *testing.T) *bus.Conn {
 	t.Helper()
-	ports := freePorts(t, 3)
+	ports := []int{porttest.Port(t), porttest.Port(t), porttest.Port(t)}
 	routes := make([]*url.URL, 0, len(ports))
 	for _, port := range ports {
 		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprint("127.0.0.1:", port)})
@@ -47,20 +47,6 @@ func cluster(t *testing.T) *bus.Conn {
 	}
 	t.Cleanup(c.Close)
 	return c
-}
-
-// freePorts are ports that nobody listens on: the servers of a cluster know each other before they start.
-func freePorts(t *testing.T, n int) (out []int) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = l.Close() }()
-		out = append(out, l.Addr().(*net.TCPAddr).Port)
-	}
-	return out
 }
 
 // TestABackupOfOneServerIsRestoredIntoThree goes the way there and back: from one copy to three, and from three to one.

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/outbound-events/outbound/pkg/porttest"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/cli/internal/clitest"
@@ -260,9 +261,7 @@ func TestAReceiverThatFailsStopsThePosts(t *testing.T) {
 
 func TestAReceiverThatIsNotThereAcceptsNothing(t *testing.T) {
 	s := clitest.Serve(t, map[string]clitest.Answer{pulls: page(false, waiting(1))})
-	to := receive(t)
-	to.Close()
-	got := s.Run(t, pull.Command, "pull", "crm", "--post-to", to.URL+"/hook?password=x", "--acknowledge")
+	got := s.Run(t, pull.Command, "pull", "crm", "--post-to", "http://"+porttest.Address(t)+"/hook?password=x", "--acknowledge")
 	if got.Code != exit.CodeFailed || !strings.Contains(got.Err, "post delivery 1 (event tux~e1): the receiver did not respond") ||
 		!strings.Contains(got.Err, "pulled 1, posted 0, acknowledged none") || strings.Contains(got.Err, "password") {
 		t.Errorf("%+v", got)
