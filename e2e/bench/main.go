@@ -50,7 +50,7 @@ func run() int {
 	minutes := flag.Float64("minutes", 30, "minutes of the soak row")
 	flag.StringVar(&s.plots, "plots", "", "also draw growth curves of the scale and soak rows, as SVG files in this folder")
 	flag.StringVar(&rows, "rows", "delivery,latency,slow,start,intake,isolation,expiry,limit,search,console,scale,drain,senders",
-		"rows to measure; soak and shards are measured only if they are named")
+		"rows to measure; soak, shards and cluster are measured only if they are named")
 	flag.StringVar(&s.out, "out", "", "also write the table to this file")
 	flag.Parse()
 	if *receive {
@@ -103,7 +103,8 @@ func measure(s settings) (string, error) {
 		{"delivery", (*bench).delivery}, {"latency", (*bench).latency}, {"start", (*bench).start}, {"intake", (*bench).intake},
 		{"isolation", (*bench).isolation},
 		{"expiry", (*bench).expiry}, {"limit", (*bench).limit}, {"search", (*bench).search}, {"console", (*bench).console},
-		{"scale", (*bench).scale}, {"shards", (*bench).shards}, {"drain", (*bench).drains}, {"senders", (*bench).senders},
+		{"scale", (*bench).scale}, {"shards", (*bench).shards}, {"cluster", (*bench).clusters},
+		{"drain", (*bench).drains}, {"senders", (*bench).senders},
 		{"slow", (*bench).slow}, {"soak", (*bench).soak},
 	} {
 		if !slices.Contains(s.rows, m.name) {

@@ -96,8 +96,8 @@ type crowd struct {
 }
 
 // newCrowd starts a system with a number of recipients, of which each wants one type of event of one appliance.
-func newCrowd(b *bench, recipients int) *crowd {
-	c := &crowd{b: b, s: newSite(b), h: harness.StartIn(b, harness.AllInOne, b.TempDir(), "always"), recipients: recipients}
+func newCrowd(b *bench, shape harness.Shape, recipients int) *crowd {
+	c := &crowd{b: b, s: newSite(b), h: harness.StartIn(b, shape, b.TempDir(), "always"), recipients: recipients}
 	for i := range max(scaleAppliances, recipients*scaleAppliances/1000) {
 		c.from = append(c.from, c.h.AddAppliance(b, fmt.Sprint("site-", i)))
 	}
@@ -140,35 +140,45 @@ func (c *crowd) serve(perRecipient int, hand func(parcels []parcel) time.Time) (
 	return u, float64(len(parcels)) / took.Seconds()
 }
 
+// fast publishes as fast as it can.
+func (c *crowd) fast(parcels []parcel) time.Time { return c.b.hand(parcels, publishers) }
+
+// steadily publishes at a steady pace.
+func (c *crowd) steadily(parcels []parcel) time.Time {
+	began := time.Now()
+	evenly(len(parcels), scaleRate, func(k int) {
+		if err := parcels[k].request(); err != nil {
+			c.b.Errorf("publish at a steady pace: %v", err)
+		}
+	})
+	return began
+}
+
+// idle is what the system uses when nothing happens.
+func (c *crowd) idle() usage {
+	rest(settling)
+	before := processorOf(c.h)
+	rest(c.b.window)
+	return usage{memory: memory(c.h), cores: processorOf(c.h).since(before).sum().Seconds() / c.b.window.Seconds()}
+}
+
 // size measures one number of recipients, in a system of its own.
 func (b *bench) size(recipients int) size {
-	c := newCrowd(b, recipients)
+	c := newCrowd(b, harness.AllInOne, recipients)
 	x := size{recipients: recipients, consumers: b.consumers(c.h)}
 	if x.consumers != recipients {
 		b.Errorf("%d consumers are there, want one for each of %d recipients", x.consumers, recipients)
 	}
-	fast := func(parcels []parcel) time.Time { return b.hand(parcels, publishers) }
 	// The first delivery to each recipient opens its connection, as those of a system that has run for a while are.
-	c.serve(1, fast)
-	rest(settling)
-	before := processorOf(c.h)
-	rest(b.window)
-	x.idle = usage{memory: memory(c.h), cores: processorOf(c.h).since(before).sum().Seconds() / b.window.Seconds()}
+	c.serve(1, c.fast)
+	x.idle = c.idle()
 	x.goroutines, x.collects = int(b.metric(c.h, "go_goroutines")), int(b.metric(c.h, "go_memstats_next_gc_bytes"))
 	b.Logf("%d recipient(s), idle: %s (heap collected at %s), %.3f cores, %d goroutines", recipients, mib(x.idle.memory), mib(x.collects),
 		x.idle.cores, x.goroutines)
-	x.steady, _ = c.serve(max(1, int(b.window.Seconds()*scaleRate)/recipients), func(parcels []parcel) time.Time {
-		began := time.Now()
-		evenly(len(parcels), scaleRate, func(k int) {
-			if err := parcels[k].request(); err != nil {
-				b.Errorf("publish at a steady pace: %v", err)
-			}
-		})
-		return began
-	})
+	x.steady, _ = c.serve(max(1, int(b.window.Seconds()*scaleRate)/recipients), c.steadily)
 	b.Logf("%d recipient(s), %d events/s: %s, %.3f cores, %.0f µs a delivery", recipients, scaleRate, mib(x.steady.memory), x.steady.cores,
 		x.steady.perDelivery)
-	x.full, x.rate = c.serve(max(1, b.events/recipients), fast)
+	x.full, x.rate = c.serve(max(1, b.events/recipients), c.fast)
 	b.Logf("%d recipient(s), full speed: %s, %.0f/s, %.0f µs a delivery", recipients, mib(x.full.memory), x.rate, x.full.perDelivery)
 	return x
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/outbound-events/outbound/e2e/harness"
 )
 
 // shards measures the largest size of the scale row as one system, and as two of which each has half of the recipients and the appliances
@@ -28,7 +30,7 @@ type shared struct{ rate, perDelivery float64 }
 func (b *bench) divided(recipients, systems int) (s shared) {
 	var crowds []*crowd
 	for range systems {
-		crowds = append(crowds, newCrowd(b, recipients/systems))
+		crowds = append(crowds, newCrowd(b, harness.AllInOne, recipients/systems))
 	}
 	fast := func(parcels []parcel) time.Time { return b.hand(parcels, publishers/systems) }
 	for _, c := range crowds {
