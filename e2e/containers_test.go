@@ -263,7 +263,7 @@ func drain(t *testing.T, h *harness.System, name string) time.Duration {
 	for i := range drainedEvents {
 		keys = append(keys, fmt.Sprintf("%s-%d", name, i))
 	}
-	batches(t, ctx, a, keys)
+	batches(ctx, t, a, keys)
 	h.REST.Do(t, http.MethodPatch, "/v1/recipients/"+id, harness.Object{"enabled": true})
 	arrived(t, r, name, drainedEvents)
 	all := r.Of(name)
@@ -282,7 +282,7 @@ func drain(t *testing.T, h *harness.System, name string) time.Duration {
 }
 
 // batches publishes events from a few publishers at once.
-func batches(t *testing.T, ctx context.Context, a *harness.Appliance, ids []string) {
+func batches(ctx context.Context, t *testing.T, a *harness.Appliance, ids []string) {
 	t.Helper()
 	jobs, failed := make(chan string), make(chan error, 16)
 	for range 16 {

@@ -135,7 +135,7 @@ func (a *Answerer) pulled(r *recipient.Recipient, x *item) (d control.PulledDeli
 	})
 	if err != nil {
 		d.Note = "the request can't be created: " + err.Error()
-		return d, 0, nil
+		return d, 0, nil //nolint:nilerr // whoever pulls is told
 	}
 	if d.Header = header; len(body) == 0 {
 		return d, 0, nil
