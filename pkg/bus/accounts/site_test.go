@@ -78,13 +78,10 @@ func (s *site) context() context.Context {
 // write writes the configuration of each server.
 func (s *site) write(n int) {
 	s.t.Helper()
-	var ports []int // of clients and of routes, by turns
-	var urls, routes []string
-	for range n {
-		client, route := porttest.Port(s.t), porttest.Port(s.t)
-		ports = append(ports, client, route)
-		urls = append(urls, fmt.Sprint("nats://127.0.0.1:", client))
-		routes = append(routes, fmt.Sprint("nats://127.0.0.1:", route))
+	var clients, between, urls, routes []string
+	for i := range n {
+		clients, between = append(clients, porttest.Address(s.t)), append(between, porttest.Address(s.t))
+		urls, routes = append(urls, "nats://"+clients[i]), append(routes, "nats://"+between[i])
 	}
 	s.url = strings.Join(urls, ",")
 	text, err := os.ReadFile(s.file(accounts.FileConf))
@@ -93,10 +90,10 @@ func (s *site) write(n int) {
 	}
 	for i := range n {
 		own := strings.ReplaceAll(string(text), filepath.Join(s.dir, "accounts"), filepath.Join(s.dir, fmt.Sprint("accounts", i)))
-		own += fmt.Sprintf("server_name: n%d\nlisten: \"127.0.0.1:%d\"\njetstream { store_dir: %q }\n", i, ports[i],
+		own += fmt.Sprintf("server_name: n%d\nlisten: %q\njetstream { store_dir: %q }\n", i, clients[i],
 			filepath.Join(s.dir, fmt.Sprint("data", i)))
 		if n > 1 {
-			own += fmt.Sprintf("cluster { name: c, listen: \"127.0.0.1:%d\", routes: [%s] }\n", ports[n+i], strings.Join(routes, ", "))
+			own += fmt.Sprintf("cluster { name: c, listen: %q, routes: [%s] }\n", between[i], strings.Join(routes, ", "))
 		}
 		s.confs = append(s.confs, s.file(fmt.Sprintf("nats%d.conf", i)))
 		if err := os.WriteFile(s.confs[i], []byte(own), 0o600); err != nil {
