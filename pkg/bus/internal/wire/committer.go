@@ -105,10 +105,14 @@ type Committer struct {
 	ctx    context.Context
 	giveUp context.CancelFunc
 	heard  atomic.Int64
-	// busy is since when messages wait, in Unix nanoseconds, if any do.
+	// busy is since when messages wait, if any do, in nanoseconds of the same time.
 	busy atomic.Int64
 	// pending is how many messages have no answer yet, gone how many were given up.
 	pending, gone atomic.Int64
+	// urgent is how many messages in the queue somebody waits for. company is told when one comes, or closing is set: none will.
+	urgent  atomic.Int64
+	company chan struct{}
+	closing atomic.Bool
 	// chain links the messages; nil: they are not linked.
 	chain *chain.Writer
 }
@@ -117,10 +121,12 @@ type Committer struct {
 func NewCommitter(c *Conn, stream string, l BatchWait, repeat time.Duration) *Committer {
 	if c.relaxed { // no batches: there is nothing to gain but one write to the broker for several messages
 		l.longest, l.background = l.step, l.step
+	} else if c.Disk != nil {
+		l = l.synced()
 	}
 	k := &Committer{
 		conn: c, stream: stream, wait: l, repeatFor: repeat, answers: newAnswers(c), in: make(chan *Post, queueSize),
-		stopped: make(chan struct{}),
+		stopped: make(chan struct{}), company: make(chan struct{}, 1),
 	}
 	k.ctx, k.giveUp = context.WithCancel(c.ending.ctx)
 	if l.linked {
@@ -146,7 +152,7 @@ func (k *Committer) Put(p *Post) {
 		return
 	}
 	if k.pending.Add(1) == 1 {
-		k.busy.Store(time.Now().UnixNano())
+		k.busy.Store(int64(k.conn.clock.elapsed()))
 	}
 	done := p.Done
 	p.Done = func(r Receipt, err error) {
@@ -154,9 +160,12 @@ func (k *Committer) Put(p *Post) {
 		p.ours = err == nil && !r.Duplicate
 		done(r, err)
 	}
+	k.queued(p)
 	select {
 	case k.in <- p:
+		k.tell()
 	case <-k.ctx.Done():
+		k.took(p)
 		k.leave(p)
 	}
 }
@@ -164,6 +173,8 @@ func (k *Committer) Put(p *Post) {
 // Close waits until all that was queued has its answer, as long as the broker gives any.
 func (k *Committer) Close() {
 	asked := time.Now()
+	k.closing.Store(true)
+	k.tell()
 	silence := time.NewTicker(silentLook)
 	defer silence.Stop()
 	go k.shut()
@@ -181,12 +192,15 @@ func (k *Committer) Close() {
 
 // silent reports whether messages wait, and the broker has answered none for a while.
 func (k *Committer) silent(since time.Time) bool {
-	return k.pending.Load() > 0 && time.Since(latestOf(since, k.conn.clock.moment(time.Duration(k.heard.Load())))) > silentAfter
+	return k.pending.Load() > 0 && time.Since(latestOf(since, k.lastHeard())) > silentAfter
 }
+
+// lastHeard is when the broker last answered; before the first answer it is when the connection was made.
+func (k *Committer) lastHeard() time.Time { return k.conn.clock.moment(time.Duration(k.heard.Load())) }
 
 // stalled reports whether messages have waited since before a time without any answer after it.
 func (k *Committer) stalled(before time.Time) bool {
-	return k.pending.Load() > 0 && time.Unix(0, max(k.busy.Load(), k.heard.Load())).Before(before)
+	return k.pending.Load() > 0 && k.conn.clock.moment(time.Duration(max(k.busy.Load(), k.heard.Load()))).Before(before)
 }
 
 // shut takes nothing more. It waits for those whose message finds the queue full.
@@ -220,40 +234,6 @@ func (k *Committer) run() {
 func (k *Committer) leave(p *Post) {
 	k.gone.Add(1)
 	p.Done(Receipt{}, ErrGivenUp)
-}
-
-// gather takes what waits. If something does, it lingers for more.
-func (k *Committer) gather(first *Post) []*Post {
-	k.await(first)
-	group := append(make([]*Post, 0, min(len(k.in)+1, maxGroup)), first)
-	for len(group) < maxGroup {
-		select {
-		case p, ok := <-k.in:
-			if !ok {
-				return group
-			}
-			group = append(group, p)
-		default:
-			return group
-		}
-	}
-	return group
-}
-
-// await waits for company beside the first.
-func (k *Committer) await(first *Post) {
-	before, most := 0, k.wait.longest
-	if first.Background {
-		most = k.wait.background
-	}
-	for waited := time.Duration(0); waited < most; waited += k.wait.step {
-		n := len(k.in)
-		if n == 0 || n >= maxGroup-1 || k.wait.growing && n <= before {
-			return
-		}
-		before = n
-		time.Sleep(k.wait.step)
-	}
 }
 
 // resolve publishes a group until each message has a definite answer, or is given up.

@@ -68,7 +68,7 @@ func (e *ending) heard(before time.Time) (last time.Time, stalled bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, k := range e.committers {
-		last, stalled = latestOf(last, time.Unix(0, k.heard.Load())), stalled || k.stalled(before)
+		last, stalled = latestOf(last, k.lastHeard()), stalled || k.stalled(before)
 	}
 	return last, stalled
 }

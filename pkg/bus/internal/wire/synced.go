@@ -38,6 +38,7 @@ func (s *kept) sync(ctx context.Context, errs []error) {
 	if len(s.which) == 0 {
 		return
 	}
+	s.k.idle(s.group)
 	synced := make(chan error, 1)
 	go func() { synced <- s.k.conn.Disk.Sync(s.k.stream, s.newest) }()
 	var err error

@@ -1,0 +1,125 @@
+package wire
+
+import (
+	"slices"
+	"time"
+)
+
+// How groups are made where this process syncs (ADR 0015): a group costs one sync, whatever is in it, and while one is written the next
+// one comes together by itself. So a wait is short, and ends as soon as no more come that somebody waits for.
+const (
+	syncedEventWait = time.Millisecond
+	syncedEventStep = 250 * time.Microsecond
+	// syncedRecordWait is shorter than an attempt waits for a place, so that senders go on while their records are written.
+	syncedRecordWait = 5 * time.Millisecond
+	syncedRecordStep = time.Millisecond
+	// syncedIntakeWait is how long records that nobody waits for are stored without a sync of their own. That of the first attempt, which a
+	// sender writes and has synced, comes soon after that of the acceptance, and takes that along.
+	syncedIntakeWait = 10 * time.Millisecond
+)
+
+// synced is how a committer waits in a process that syncs.
+func (l BatchWait) synced() BatchWait {
+	l.longest, l.background, l.step = syncedEventWait, syncedEventWait, syncedEventStep
+	if l.linked {
+		l.longest, l.background, l.step = syncedRecordWait, syncedIntakeWait, syncedRecordStep
+	}
+	return l
+}
+
+// gather takes what waits. If something does, it lingers for more.
+func (k *Committer) gather(first *Post) []*Post {
+	k.took(first)
+	if k.conn.Disk != nil && !k.conn.relaxed {
+		k.linger(first)
+	} else {
+		k.await(first)
+	}
+	group := append(make([]*Post, 0, min(len(k.in)+1, maxGroup)), first)
+	for len(group) < maxGroup {
+		select {
+		case p, ok := <-k.in:
+			if !ok {
+				return group
+			}
+			k.took(p)
+			group = append(group, p)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// await waits for company beside the first.
+func (k *Committer) await(first *Post) {
+	before, most := 0, k.wait.longest
+	if first.Background {
+		most = k.wait.background
+	}
+	for waited := time.Duration(0); waited < most; waited += k.wait.step {
+		n := len(k.in)
+		if n == 0 || n >= maxGroup-1 || k.wait.growing && n <= before {
+			return
+		}
+		before = n
+		time.Sleep(k.wait.step)
+	}
+}
+
+// linger waits for company beside the first, in a process that syncs.
+func (k *Committer) linger(first *Post) {
+	mine := 1
+	if first.Background {
+		mine = 0
+	}
+	before := 1
+	for waited := time.Duration(0); waited < k.wait.longest; waited += k.wait.step {
+		have := mine + int(k.urgent.Load())
+		if have <= before || len(k.in) >= maxGroup-1 {
+			return
+		}
+		before = have
+		time.Sleep(k.wait.step)
+	}
+}
+
+// idle waits, if nobody waits for a group, until the sync of another writer has taken it along, a message comes that somebody waits for, or
+// the time is over.
+func (k *Committer) idle(group []*Post) {
+	if slices.ContainsFunc(group, func(p *Post) bool { return !p.Background }) {
+		return
+	}
+	timer := time.NewTimer(k.wait.background)
+	defer timer.Stop()
+	for k.urgent.Load() == 0 && !k.closing.Load() {
+		select {
+		case <-k.company:
+		case <-timer.C:
+			return
+		case <-k.ctx.Done():
+			return
+		}
+	}
+}
+
+// queued counts a message that goes into the queue, and took one that has left it.
+func (k *Committer) queued(p *Post) {
+	if !p.Background {
+		k.urgent.Add(1)
+	}
+}
+
+func (k *Committer) took(p *Post) {
+	if !p.Background {
+		k.urgent.Add(-1)
+	}
+}
+
+// tell has idle look again.
+func (k *Committer) tell() {
+	select {
+	case k.company <- struct{}{}:
+	default:
+	}
+}
