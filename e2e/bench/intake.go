@@ -24,7 +24,7 @@ func (b *bench) intake() []row {
 	for _, c := range []struct {
 		publishers int
 		reach      string
-	}{{64, "≥ 2.5"}, {256, "≥ 6"}} {
+	}{{64, "≥ 8"}, {256, "≥ 14"}} {
 		rows = append(rows, row{
 			fmt.Sprintf("intake, fsynced, %d publishers", c.publishers), fmt.Sprintf("%.0f/s", rates[c.publishers]),
 			fmt.Sprintf("%.0f/s sequential", rates[1]), fmt.Sprintf("%.1f", rates[c.publishers]/rates[1]), c.reach,
