@@ -25,7 +25,8 @@ func encode(t *testing.T, e *event.Event) []byte {
 		custom[v.Name] = v.Value
 	}
 	data["custom_fields"], data["external_key"] = custom, e.ExternalKey
-	attributes := map[string]any{"specversion": "1.0", "id": e.ID, "source": e.Appliance, "type": e.Type, "subject": e.Session, "data": data}
+	attributes := map[string]any{"specversion": "1.0", "id": e.ID, "source": e.Appliance, "type": e.SentType, "subject": e.Session,
+		"data": data}
 	if !e.Time.IsZero() {
 		attributes["time"] = e.Time.Format(time.RFC3339Nano)
 	}

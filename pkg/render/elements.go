@@ -23,7 +23,7 @@ func checkElements(text string) error {
 			return nil
 		}
 		raw := strings.Count(string(z.Raw()), "\n")
-		if kind == html.StartTagToken || kind == html.SelfClosingTagToken {
+		if kind == html.StartTagToken || kind == html.SelfClosingTagToken || kind == html.EndTagToken {
 			if err := checkTag(z.Token()); err != nil {
 				return fmt.Errorf("line %d %w", line, err)
 			}
@@ -33,6 +33,10 @@ func checkElements(text string) error {
 }
 
 func checkTag(t html.Token) error {
+	// To a mail reader everything up to a space is the name; html/template takes less for it, and would escape a macro in it for an attribute.
+	if strings.IndexFunc(t.Data, func(r rune) bool { return !isNameChar(r) }) >= 0 {
+		return fmt.Errorf("has the element name %q: use letters, digits, hyphens and colons, and a space before attributes", t.Data)
+	}
 	switch t.DataAtom {
 	case atom.Script, atom.Iframe, atom.Frame, atom.Frameset, atom.Object, atom.Embed, atom.Applet, atom.Base, atom.Svg, atom.Math,
 		atom.Template, atom.Noscript, atom.Plaintext, atom.Xmp, atom.Noembed, atom.Noframes, atom.Textarea, atom.Form:
@@ -49,6 +53,11 @@ func checkTag(t html.Token) error {
 		}
 	}
 	return nil
+}
+
+// isNameChar reports whether a character may be in the name of an element.
+func isNameChar(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_:.", r)
 }
 
 // span is a part of a text.

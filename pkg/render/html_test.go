@@ -54,6 +54,8 @@ func TestHTMLThatCannotBeMailedIsRefused(t *testing.T) {
 		"<p onclick=\"x\">":                              "has the attribute onclick",
 		`<meta http-equiv="refresh" content="0">`:        "has the attribute http-equiv",
 		`<p %EXTERNAL_KEY%="x">`:                         "attribute name of",
+		`<A!="%EXTERNAL_KEY%">`:                          "element name",
+		`<p>x</p="%EXTERNAL_KEY%">`:                      "element name",
 		`<p title="%EXTERNAL_KEY%`:                       "can't be escaped safely",
 		`<table><tr><td title="</tr>%EXTERNAL_KEY%</td>`: "can't be escaped safely",
 	} {

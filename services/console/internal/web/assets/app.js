@@ -2,16 +2,22 @@
 (() => {
   'use strict';
 
-  // What is pressed may be replaced by its like before it is released, and the browser clicks neither of them then: the new one is clicked.
+  // What is pressed may be replaced by its like before it is released, and the browser clicks neither of them then: the new one is clicked, also
+  // if the page has moved under a mouse that stood still.
   const sign = (e) => [e.tagName, e.textContent.trim(), ...Array.from(e.attributes, (a) => a.name + '=' + a.value).filter((a) => !/^(class|style)=/.test(a)).sort()].join(' ');
   let pressed = null;
-  document.addEventListener('pointerdown', (e) => { const b = e.button === 0 ? e.target.closest('a[href], button') : null; pressed = b && { b, sign: sign(b) }; }, true);
+  document.addEventListener('pointerdown', (e) => { const b = e.button === 0 ? e.target.closest('a[href], button') : null; pressed = b && { b, sign: sign(b), x: e.clientX, y: e.clientY }; }, true);
   document.addEventListener('pointerup', (e) => {
     const was = pressed;
     pressed = null;
     if (!was || was.b.isConnected || e.button !== 0) return;
-    const now = document.elementFromPoint(e.clientX, e.clientY)?.closest('a[href], button');
-    if (now && sign(now) === was.sign) setTimeout(() => now.click());
+    const like = (b) => b && sign(b) === was.sign;
+    let now = document.elementFromPoint(e.clientX, e.clientY)?.closest('a[href], button');
+    if (!like(now) && Math.hypot(e.clientX - was.x, e.clientY - was.y) < 4) {
+      const all = [...document.querySelectorAll(was.b.tagName)].filter(like);
+      now = all.length === 1 ? all[0] : null;
+    }
+    if (like(now)) setTimeout(() => now.click());
   }, true);
 
   // Relative times are updated every second; absolute times are shown in the local time zone.
