@@ -26,7 +26,7 @@ MODULES := proto pkg services e2e
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/outbound-events/outbound/pkg/process.version=$(VERSION)
 
-.PHONY: help demo test test-busy test-onecore powerloss check vulnerabilities sbom fuzz bench soak ledger ledger-mutations build generate verify golden screenshots dashboards release test-packages test-cluster test-compose test-deploy fmt lint vet secrets clean axe receivers
+.PHONY: help demo test test-busy test-onecore powerloss check vulnerabilities sbom fuzz bench soak ledger ledger-mutations build generate verify golden screenshots dashboards release test-packages test-cluster test-compose test-deploy test-kube fmt lint vet secrets clean axe receivers
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,6 +114,12 @@ test-compose: ## run docker-compose.yml on a container engine and test it there 
 
 test-deploy: ## evaluate alerts and dashboards on a running system
 	cd tools/deploytest && GOWORK=off go test -count=1 -timeout 30m -v ./...
+
+test-kube: ## have a real kube-apiserver check every manifest of the chart; it and etcd are built first (ten minutes)
+	@mkdir -p .bin/kube
+	cd tools/kube && GOWORK=off CGO_ENABLED=0 go build -o ../../.bin/kube/etcd go.etcd.io/etcd/server/v3
+	cd tools/kube && GOWORK=off CGO_ENABLED=0 go build -o ../../.bin/kube/kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver
+	cd tools/deploytest && GOWORK=off OUTBOUND_TEST_KUBE=$(CURDIR)/.bin/kube go test -count=1 -timeout 30m -v -run APIServer ./chart
 
 generate: .bin/buf .bin/protoc-gen-go .bin/oapi-codegen ## generate Go, OpenAPI and a client of it from proto/
 	@cd tools/gen && GOWORK=off go run ./protodeps ../../.build/protodeps
