@@ -6,16 +6,16 @@ MAKEFLAGS += --no-print-directory
 
 # Arguments of the demo, e.g. make demo DEMO_ARGS=--once
 DEMO_ARGS ?=
-# Packages to test, e.g. make test PKGS=./pkg/bus/... Empty: all, those first that start whole systems of processes, for beside these the
-# brokers of the others answer so slowly that calls reach their deadlines.
+# Packages to test, e.g. make test PKGS=./pkg/bus/... Empty: all, those first that take longest.
 PKGS ?=
 SYSTEMS := ./e2e/...
-OTHERS := ./services/history/... ./services/config/... ./pkg/delivery/... ./pkg/bus/... ./services/... ./pkg/... ./proto/...
+OTHERS := ./services/config/... ./pkg/delivery/... ./pkg/bus/... ./services/history/... ./services/allinone/... ./services/... ./pkg/... ./proto/...
 # Further arguments of go test, e.g. make test TEST_ARGS='-run Retry -v'
 TEST_ARGS ?=
-# How many packages are built or tested at once. One more than there are cores keeps them busy; with more, brokers answer so slowly that
-# calls reach their deadlines, and nothing ends sooner.
-JOBS ?= $(shell echo $$(($$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 1)))
+# How many packages are tested at once: tests wait most of the time.
+JOBS ?= $(shell echo $$(($$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 3)))
+# The same under the race detector, which keeps a core busy with each.
+RACEJOBS ?= $(shell echo $$(($$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 1)))
 # How often test-busy and test-onecore run everything, and powerloss loses the power.
 N ?= 1
 # How long each fuzz target runs, and which do: a regular expression; empty: all.
@@ -26,7 +26,7 @@ MODULES := proto pkg services e2e
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/outbound-events/outbound/pkg/process.version=$(VERSION)
 
-.PHONY: help demo test test-busy test-onecore powerloss check vulnerabilities sbom fuzz bench soak ledger ledger-mutations build generate verify golden screenshots dashboards release test-packages test-cluster test-compose test-deploy test-kube fmt lint vet secrets clean axe receivers
+.PHONY: help demo test race test-busy test-onecore powerloss check vulnerabilities sbom fuzz bench soak ledger ledger-mutations build generate verify golden screenshots dashboards release test-packages test-cluster test-compose test-deploy test-kube fmt lint vet secrets clean axe receivers
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,16 +34,25 @@ help: ## print this
 demo: ## play a support session through everything (DEMO_ARGS=--once for scripts)
 	@CGO_ENABLED=0 go run ./services/cmd/demo $(DEMO_ARGS)
 
-# GOGC: compilers and tests collect garbage less often, for a quarter less of processor time. GORACE: a test binary that has ended does
-# not sleep for a second. The timeout is for a test that hangs: a busy machine may take long, and waits end by themselves.
-test: ## test everything on real parts, with the race detector
+# GOGC: compilers and tests collect garbage less often, for a quarter less of processor time. Everything is compiled once before tests begin,
+# as the binaries are that tests start: go list -export compiles without linking. The timeout is for a test that hangs: a busy machine may
+# take long, and waits end by themselves.
+test: ## test everything on real parts
+	@tools/needs.sh redis-server postfix curl chromium openssl
+	@$(MAKE) -s axe receivers
+	@export GOGC=$${GOGC:-400} CGO_ENABLED=0; \
+	if [ -n "$(PKGS)" ]; then exec go test -p $(JOBS) -timeout 90m $(TEST_ARGS) $(PKGS); fi; \
+	go list -export -f '{{with .Error}}{{.}}{{end}}' $(SYSTEMS) $(OTHERS); \
+	go test -p $(JOBS) -timeout 90m $(TEST_ARGS) $(SYSTEMS) $(OTHERS)
+
+# GORACE: a test binary that has ended does not sleep for a second.
+race: ## test with the race detector: everything that runs in one process, and the main stories on binaries that have it
 	@tools/needs.sh gcc redis-server postfix curl chromium openssl
 	@$(MAKE) -s axe receivers
 	@export GOGC=$${GOGC:-400} GORACE="$${GORACE:-atexit_sleep_ms=100}" CGO_ENABLED=1; failed=0; \
-	if [ -n "$(PKGS)" ]; then exec go test -race -p $(JOBS) -timeout 90m $(TEST_ARGS) $(PKGS); fi; \
-	go build -race -p $(JOBS) $(SYSTEMS) $(OTHERS); \
-	go test -race -p 2 -timeout 90m $(TEST_ARGS) $(SYSTEMS) || failed=$$?; \
-	go test -race -p $(JOBS) -timeout 90m $(TEST_ARGS) $(OTHERS) || failed=$$?; \
+	if [ -n "$(PKGS)" ]; then exec go test -race -p $(RACEJOBS) -timeout 90m $(TEST_ARGS) $(PKGS); fi; \
+	OUTBOUND_E2E_RACE=1 go test -race -timeout 90m $(TEST_ARGS) -run '^TestSuite$$' ./e2e || failed=$$?; \
+	go test -race -p $(RACEJOBS) -timeout 90m $(TEST_ARGS) $(OTHERS) || failed=$$?; \
 	exit $$failed
 
 test-busy: ## test everything N times while every core is kept busy, e.g. make test-busy N=5
@@ -58,12 +67,13 @@ powerloss: ## lose the power of a disk N times under load and count what was acc
 	@tools/needs.sh gcc
 	OUTBOUND_TEST_POWER_LOSSES=$(N) go test ./e2e -count=1 -timeout 90m -v -run SurvivesALossOfPower
 
-check: ## all that must hold before a change lands: verify, vet, lint, vulnerabilities, test
+check: ## all that must hold before a change lands: verify, vet, lint, vulnerabilities, test, race
 	@$(MAKE) verify
 	@$(MAKE) vet
 	@$(MAKE) lint
 	@$(MAKE) vulnerabilities
 	@$(MAKE) test
+	@$(MAKE) race
 
 vulnerabilities: .bin/govulncheck ## look for known vulnerabilities in what is called; says so where their data can't be had
 	@mkdir -p .build

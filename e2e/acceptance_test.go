@@ -1,8 +1,12 @@
 package e2e_test
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -71,25 +75,60 @@ func publishRound(t *testing.T, a *harness.Appliance, round int) map[string]stri
 func found(t *testing.T, h *harness.System, appliance string, accepted map[string]string) {
 	t.Helper()
 	began := time.Now()
+	missing := slices.Sorted(maps.Keys(accepted))
 	waittest.NoError(t, "every accepted event to be found", func() error {
-		missing := 0
-		for id, sequence := range accepted {
-			answer, err := h.REST.Call(http.MethodGet, "/v1/events/"+appliance+"~"+id, nil)
-			if err != nil {
-				return err
-			}
-			if answer.Status != http.StatusOK {
-				missing++
-				continue
-			}
-			if e := h.REST.Do(t, http.MethodGet, "/v1/events/"+appliance+"~"+id, nil); e["decision"] != "ACCEPTED" || e["sequence"] != sequence {
-				return fmt.Errorf("%s, accepted at %s, is told as %v at %v", id, sequence, e["decision"], e["sequence"])
-			}
+		var err error
+		if missing, err = notFound(h, appliance, missing, accepted); err == nil && len(missing) > 0 {
+			err = fmt.Errorf("%d of %d accepted events are not found, as %s", len(missing), len(accepted), missing[0])
 		}
-		if missing > 0 {
-			return fmt.Errorf("%d of %d accepted events are not found", missing, len(accepted))
-		}
-		return nil
+		return err
 	})
 	t.Logf("all %d accepted events are found after %v", len(accepted), time.Since(began).Round(time.Millisecond))
+}
+
+// notFound looks for events, several at a time, and returns those that are not found, or not as accepted at their sequence.
+func notFound(h *harness.System, appliance string, ids []string, accepted map[string]string) ([]string, error) {
+	const atOnce = 8
+	var mu sync.Mutex
+	var out []string
+	var all error
+	var g sync.WaitGroup
+	for part := range slices.Chunk(ids, len(ids)/atOnce+1) {
+		g.Go(func() {
+			for _, id := range part {
+				err := isFound(h, appliance+"~"+id, accepted[id])
+				mu.Lock()
+				if err != nil {
+					out = append(out, id)
+				}
+				if !errors.Is(err, errNotFound) {
+					all = errors.Join(all, err)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	g.Wait()
+	return out, all
+}
+
+var errNotFound = errors.New("it is not found")
+
+// isFound reads an event by its key.
+func isFound(h *harness.System, key, sequence string) error {
+	answer, err := h.REST.Call(http.MethodGet, "/v1/events/"+key, nil)
+	if err != nil {
+		return err
+	}
+	if answer.Status != http.StatusOK {
+		return fmt.Errorf("%s: %w: %d %s", key, errNotFound, answer.Status, answer.Body)
+	}
+	var e struct{ Decision, Sequence string }
+	if err = json.Unmarshal(answer.Body, &e); err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	if e.Decision != "ACCEPTED" || e.Sequence != sequence {
+		return fmt.Errorf("%s, accepted at %s, is told as %s at %s", key, sequence, e.Decision, e.Sequence)
+	}
+	return nil
 }

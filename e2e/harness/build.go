@@ -8,12 +8,20 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
 
 // BinVariable names the environment variable that holds the folder of the built binaries. Set from outside, nothing is built.
 const BinVariable = "OUTBOUND_E2E_BIN"
+
+// RaceVariable names the environment variable that, set, has our binaries built with the race detector. A test then fails if one of them
+// has written about a race.
+const RaceVariable = "OUTBOUND_E2E_RACE"
+
+// raceReport is what the race detector begins a report with.
+const raceReport = "WARNING: DATA RACE"
 
 // Runner is a testing.M.
 type Runner interface{ Run() int }
@@ -45,6 +53,9 @@ func Prepare(names ...string) error {
 		return err
 	}
 	dir := filepath.Join(root, ".build", "e2e")
+	if os.Getenv(RaceVariable) != "" {
+		dir += "-race"
+	}
 	if err = os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make a folder for the binaries: %w", err)
 	}
@@ -80,6 +91,17 @@ const product = "github.com/outbound-events/outbound/services/cmd/"
 // target is something to build: a pattern as seen from a folder, into a file or a folder.
 type target struct{ in, pattern, out string }
 
+// command builds a target. nats-server, which is not ours, has no race detector.
+func (x target) command() *exec.Cmd {
+	args, env := []string{"build", "-buildvcs=false", "-ldflags=-s -w", "-o", x.out}, append(os.Environ(), "CGO_ENABLED=0")
+	if os.Getenv(RaceVariable) != "" && strings.HasPrefix(x.pattern, product) {
+		args, env = append(args, "-race"), append(env, "CGO_ENABLED=1")
+	}
+	cmd := exec.CommandContext(context.Background(), "go", append(args, x.pattern)...)
+	cmd.Dir, cmd.Env = x.in, env
+	return cmd
+}
+
 // build makes every binary of ours, and the stock nats-server at the version that is pinned; or just those that are named. What is up
 // to date is left as it is.
 func build(root, dir string, names []string) error {
@@ -95,10 +117,7 @@ func build(root, dir string, names []string) error {
 		targets = append(targets, target{root, product + name, filepath.Join(dir, name)})
 	}
 	for _, what := range targets {
-		cmd := exec.CommandContext(context.Background(), "go", "build", "-buildvcs=false", "-ldflags=-s -w", "-o", what.out, what.pattern)
-		cmd.Dir = what.in
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
+		if out, err := what.command().CombinedOutput(); err != nil {
 			return fmt.Errorf("build %s: %w\n%s", what.pattern, err, out)
 		}
 	}

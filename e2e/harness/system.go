@@ -144,8 +144,16 @@ func begin(t T, h *System) *System {
 	return h
 }
 
-// tails shows the end of each log of a failed test.
+// tails shows the end of each log of a failed test. A race that the race detector has seen fails it.
 func (h *System) tails(t T) {
+	for _, p := range h.parts {
+		if p.process == nil {
+			continue
+		}
+		if _, race, found := strings.Cut(p.process.Output(), raceReport); found {
+			t.Errorf("%s: %s%s", p.name, raceReport, race[:min(len(race), 4000)])
+		}
+	}
 	if !t.Failed() {
 		return
 	}
