@@ -13,7 +13,7 @@ OTHERS := ./services/config/... ./pkg/delivery/... ./pkg/bus/... ./services/hist
 # Further arguments of go test, e.g. make test TEST_ARGS='-run Retry -v'
 TEST_ARGS ?=
 # How many packages are tested at once: tests wait most of the time.
-JOBS ?= $(shell echo $$(($$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 3)))
+JOBS ?= $(shell echo $$(($$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 2)))
 # The same under the race detector, which keeps a core busy with each.
 RACEJOBS ?= $(shell echo $$(($$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 1)))
 # How often test-busy and test-onecore run everything, and powerloss loses the power.

@@ -17,7 +17,7 @@ import (
 )
 
 // backedUp is how many events are published while the backup is taken.
-const backedUp = 3000
+const backedUp = 1500
 
 // canary is a secret that no backup may show.
 const canary = "canary-of-the-backup"

@@ -65,10 +65,11 @@ func (f fault) count(t *testing.T, h *harness.System, site *harness.Receiver, ke
 	began := time.Now()
 	for _, id := range ids {
 		waittest.NoError(t, "the deliveries of "+id+" to end", func() error {
-			if diff := cmp.Diff(map[string]int{"DELIVERED": events}, h.REST.States(t, id)); diff != "" {
+			states, err := h.REST.FinalStates(t, id)
+			if diff := cmp.Diff(map[string]int{"DELIVERED": events}, states); err == nil && diff != "" {
 				return errDiff(diff)
 			}
-			return nil
+			return err
 		})
 	}
 	account := site.Account(keys, names)

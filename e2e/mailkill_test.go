@@ -116,10 +116,11 @@ func (k *mailKill) count(t *testing.T) {
 	t.Helper()
 	for _, id := range k.ids {
 		waittest.NoError(t, "the deliveries of "+id+" to end", func() error {
-			if diff := cmp.Diff(map[string]int{"DELIVERED": len(k.keys)}, k.h.REST.States(t, id)); diff != "" {
+			states, err := k.h.REST.FinalStates(t, id)
+			if diff := cmp.Diff(map[string]int{"DELIVERED": len(k.keys)}, states); err == nil && diff != "" {
 				return errDiff(diff)
 			}
-			return nil
+			return err
 		})
 	}
 	type pair struct{ to, key string }

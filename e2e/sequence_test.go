@@ -18,7 +18,7 @@ import (
 // are 1, 2, 3 and so on, each with one event, however often that came.
 func TestNumbersHaveNoGapThoughASenderIsKilled(t *testing.T) {
 	t.Parallel()
-	const n = 900
+	const n = 450
 	h := harness.Start(t, harness.Services)
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "numbers-1")

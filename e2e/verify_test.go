@@ -16,7 +16,7 @@ import (
 func TestTheLogVerifiesAfterProcessesWereKilled(t *testing.T) {
 	t.Parallel()
 	shapes(t, func(t *testing.T, h *harness.System) {
-		const many = 1500
+		const many = 900
 		site := harness.NewReceiver(t)
 		a := h.AddAppliance(t, "verify-1")
 		id := h.AddRecipient(t, webhook("Verify", site.URL("verify"), []string{ended}, harness.Object{"retryInterval": "1s"}))

@@ -179,6 +179,19 @@ func (p Problem) Fields() []string {
 	return slices.Compact(out)
 }
 
+// FinalStates is States once nothing is queued for the recipient, which costs less to find out; an error until then.
+func (c *Client) FinalStates(t T, recipient string) (map[string]int, error) {
+	t.Helper()
+	list, _ := c.Do(t, http.MethodGet, "/v1/status", nil)["recipients"].([]any)
+	for _, x := range list {
+		r := x.(Object)
+		if queued := fmt.Sprint(r["queuedEvents"]); r["recipientId"] == recipient && queued != "0" {
+			return nil, fmt.Errorf("%s events are queued for %s", queued, recipient)
+		}
+	}
+	return c.States(t, recipient), nil
+}
+
 // States counts a recipient's deliveries by state, over all pages. Each pair of event and replay counts once.
 func (c *Client) States(t T, recipient string) map[string]int {
 	t.Helper()

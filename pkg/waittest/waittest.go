@@ -13,11 +13,14 @@ import (
 // speed.
 const Limit = 5 * time.Minute
 
-// The pauses between two looks grow with the time that has passed: short waits end at once, and long ones cost little.
+// The pauses between two looks grow with the time that has passed: short waits end at once, and long ones cost little. After a look that
+// took long, they are longer, so that what is waited for has most of the machine, and looks at much do not hold up other tests.
 const (
 	shortestPause = time.Millisecond
 	longestPause  = 250 * time.Millisecond
 	pausePart     = 16
+	lookPart      = 2
+	longestRest   = 3 * time.Second
 )
 
 // T is what a wait needs of a test. Every testing.TB has it.
@@ -41,16 +44,17 @@ func Until(t T, what string, fact func() bool) {
 func NoError(t T, what string, fact func() error) {
 	t.Helper()
 	for began := time.Now(); ; {
+		look := time.Now()
 		err := fact()
 		if err == nil {
 			return
 		}
-		passed := time.Since(began)
+		passed, rest := time.Since(began), min(lookPart*time.Since(look), longestRest)
 		if passed > Limit {
 			t.Fatalf("waited %s for %s: %v", Limit, what, err)
 			return
 		}
-		<-time.After(min(max(passed/pausePart, shortestPause), longestPause))
+		<-time.After(max(rest, min(max(passed/pausePart, shortestPause), longestPause)))
 	}
 }
 

@@ -39,6 +39,22 @@ func TestAWaitEndsWithItsFact(t *testing.T) {
 	})
 }
 
+func TestLooksThatTakeLongLeaveTimeBetweenThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for took, most := range map[time.Duration]int{time.Second: 21, 5 * time.Second: 9} {
+			asked, began := 0, time.Now()
+			waittest.Until(&failed{}, "a minute", func() bool {
+				asked++
+				time.Sleep(took)
+				return time.Since(began) >= time.Minute
+			})
+			if asked > most || time.Since(began) > time.Minute+8*time.Second {
+				t.Errorf("looks of %v: %d in %v, want at most %d in a minute", took, asked, time.Since(began), most)
+			}
+		}
+	})
+}
+
 func TestAWaitThatHangsFailsWithWhatWasMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &failed{}
