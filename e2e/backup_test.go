@@ -89,7 +89,7 @@ func backupRecipients(t *testing.T, h *harness.System, site *harness.Receiver) (
 	names = []string{"good", "failing", "held-back"}
 	site.Answer("failing", http.StatusServiceUnavailable)
 	for i, name := range names {
-		r := webhook(name, site.URL(name), []string{ended}, harness.Object{"retryInterval": "1s"})
+		r := webhook(name, site.URL(name), []string{ended}, harness.Object{"retryInterval": "5s"})
 		switch i {
 		case 0:
 			over := r["http"].(harness.Object)

@@ -12,11 +12,19 @@ import (
 )
 
 // Redis is a Store that all consoles with the same Redis share.
-type Redis struct{ client *redis.Client }
+type Redis struct{ client commands }
+
+// commands is what is used of a client. The type of the client itself would be compiled again by each package that names a Redis.
+type commands interface {
+	Set(ctx context.Context, key string, value any, ttl time.Duration) *redis.StatusCmd
+	GetEx(ctx context.Context, key string, ttl time.Duration) *redis.StringCmd
+	Del(ctx context.Context, keys ...string) *redis.IntCmd
+	Close() error
+}
 
 // NewRedis makes a shared store. It does not connect yet: while Redis is away the store's methods say so. Close ends it.
 func NewRedis(o throttle.RedisOptions) (*Redis, error) {
-	c, err := o.Client()
+	c, err := throttle.NewClient(o)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
@@ -107,8 +106,13 @@ type Telemetry struct {
 	provider *sdktrace.TracerProvider
 	// exporter is nil without an endpoint.
 	exporter sdktrace.SpanExporter
-	// metrics sends metrics; nil if none are sent.
-	metrics *metric.MeterProvider
+	// metrics sends metrics; nil if none are sent. As an interface, for with the type of the library each package that names a Telemetry
+	// compiles the library's generic code again.
+	metrics shutdowner
+}
+
+type shutdowner interface {
+	Shutdown(ctx context.Context) error
 }
 
 // tracerName tells our spans from those of libraries.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -64,7 +65,7 @@ func (o RedisOptions) Validate() error {
 
 // Redis is a Limiter shared by all processes that use the same Redis. While Redis is away it keeps to its share in memory.
 type Redis struct {
-	client  *redis.Client
+	client  io.Closer
 	limiter *redis_rate.Limiter
 	local   *Memory
 	share   int
@@ -83,8 +84,9 @@ const (
 
 func (o RedisOptions) timeout() time.Duration { return cmp.Or(o.Timeout, defaultTimeout) }
 
-// Client makes a client of Redis. It does not connect yet.
-func (o RedisOptions) Client() (*redis.Client, error) {
+// NewClient makes a client of Redis. It does not connect yet. It is not a method, for the methods of what is read from a file are part of
+// its type: each package that has RedisOptions in its own would compile the hundreds of methods of a client again.
+func NewClient(o RedisOptions) (*redis.Client, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("options of redis: %w", err)
 	}
@@ -143,7 +145,7 @@ func (o RedisOptions) clientCertificate(*tls.CertificateRequestInfo) (*tls.Certi
 
 // NewRedis makes a shared limiter. It does not connect yet: a Redis that is away is no error. Close ends it.
 func NewRedis(o RedisOptions, log *slog.Logger) (*Redis, error) {
-	c, err := o.Client()
+	c, err := NewClient(o)
 	if err != nil {
 		return nil, err
 	}

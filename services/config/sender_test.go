@@ -205,7 +205,7 @@ func TestAnEventAfterAnAnsweredChangeIsNotSkipped(t *testing.T) {
 
 // TestAFilterThatDropsNearlyAllKeepsUp publishes events of which a hundredth passes, and counts what each came to.
 func TestAFilterThatDropsNearlyAllKeepsUp(t *testing.T) {
-	const n = 5_000
+	const n = 2_000
 	for _, bookmarks := range []bool{false, true} {
 		t.Run(fmt.Sprintf("bookmarks %v", bookmarks), func(t *testing.T) {
 			h := start(t)
