@@ -23,8 +23,10 @@ type packets struct {
 	texts map[string][][]byte
 	found map[string]int
 	total int
-	done  chan struct{}
-	fd    int
+	// end is sent over loopback: who sees it has seen all that came before it.
+	end  []byte
+	done chan struct{}
+	fd   int
 }
 
 // capture counts texts in all packets on loopback until stop.
@@ -48,7 +50,7 @@ func capture(t *testing.T) *packets {
 	if err != nil {
 		t.Fatalf("listen on loopback: %v", err)
 	}
-	return &packets{texts: map[string][][]byte{}, found: map[string]int{}, done: make(chan struct{}), fd: fd}
+	return &packets{texts: map[string][][]byte{}, found: map[string]int{}, end: []byte(rand.Text()), done: make(chan struct{}), fd: fd}
 }
 
 // look also looks for a text from now on. It is called before run.
@@ -61,24 +63,21 @@ func (p *packets) look(name, text string) {
 	}
 }
 
-// run reads packets until the function returned is called, which waits for those that have come.
+// run reads packets until the function returned is called, which waits for those that have come. Others may use loopback all the time.
 func (p *packets) run(t *testing.T) (stop func()) {
-	stopping := make(chan struct{})
 	go func() {
 		defer close(p.done)
 		buffer := make([]byte, 1<<17)
 		for {
 			n, from, err := syscall.Recvfrom(p.fd, buffer, 0)
 			if err != nil { // nothing came for a while
-				select {
-				case <-stopping:
-					return
-				default:
-					continue
-				}
+				continue
 			}
 			if link, ok := from.(*syscall.SockaddrLinklayer); ok && link.Pkttype == syscall.PACKET_OUTGOING {
 				continue // it comes again as incoming
+			}
+			if bytes.Contains(buffer[:n], p.end) {
+				return
 			}
 			p.total++
 			for name, forms := range p.texts {
@@ -90,10 +89,28 @@ func (p *packets) run(t *testing.T) (stop func()) {
 	}()
 	return func() {
 		t.Helper()
-		close(stopping)
-		<-p.done
+		waittest.Until(t, "the end of the packets to be seen", func() bool {
+			p.sendEnd(t)
+			select {
+			case <-p.done:
+				return true
+			default:
+				return false
+			}
+		})
 		_ = syscall.Close(p.fd)
 	}
+}
+
+// sendEnd sends the end, which may be lost among many packets, to a port where nobody need listen.
+func (p *packets) sendEnd(t *testing.T) {
+	t.Helper()
+	c, err := net.Dial("udp", "127.0.0.1:9")
+	if err != nil {
+		t.Fatalf("send over loopback: %v", err)
+	}
+	defer func() { _ = c.Close() }()
+	_, _ = c.Write(p.end) // that nobody listened to the one before is no failure
 }
 
 func TestNothingTravelsInPlainTextBetweenServicesWithTLS(t *testing.T) {
