@@ -56,6 +56,9 @@ func StartOperator(t testing.TB, dir string) *Server {
 	return b
 }
 
+// maxStore is no bound, as in the deployments: JetStream's own, three quarters of the free disk, may be less than the streams ask for.
+const maxStore = 1 << 40
+
 func (b *Server) start() {
 	b.t.Helper()
 	o := b.opts
@@ -67,6 +70,9 @@ func (b *Server) start() {
 		read.Host, read.Port, read.JetStream, read.StoreDir = o.Host, o.Port, o.JetStream, o.StoreDir
 		read.NoSigs, read.NoLog, read.SyncAlways = o.NoSigs, o.NoLog, o.SyncAlways
 		o = *read
+	}
+	if o.JetStreamMaxStore == 0 {
+		o.JetStreamMaxStore = maxStore
 	}
 	s, err := server.NewServer(&o)
 	if err != nil {

@@ -90,7 +90,7 @@ func (s *site) write(n int) {
 	}
 	for i := range n {
 		own := strings.ReplaceAll(string(text), filepath.Join(s.dir, "accounts"), filepath.Join(s.dir, fmt.Sprint("accounts", i)))
-		own += fmt.Sprintf("server_name: n%d\nlisten: %q\njetstream { store_dir: %q }\n", i, clients[i],
+		own += fmt.Sprintf("server_name: n%d\nlisten: %q\njetstream { store_dir: %q, max_file_store: 1TB }\n", i, clients[i],
 			filepath.Join(s.dir, fmt.Sprint("data", i)))
 		if n > 1 {
 			own += fmt.Sprintf("cluster { name: c, listen: %q, routes: [%s] }\n", between[i], strings.Join(routes, ", "))
