@@ -56,11 +56,16 @@ func call(function string, args ...any) string {
 // Open goes to an address of the site.
 func (p *Page) Open(path string) *Page {
 	p.t.Helper()
-	ctx, cancel := waittest.Context(p.ctx)
-	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.Navigate(p.base+path)); err != nil {
-		p.t.Fatalf("open %s: %v", path, err)
-	}
+	// A page that a click before asked for, and that arrives only now, takes the place of this one: then it is opened again.
+	p.until("the page "+path+" to open", func() error {
+		ctx, cancel := waittest.Context(p.ctx)
+		defer cancel()
+		err := chromedp.Do(ctx, chromedp.Navigate(p.base+path))
+		if err != nil && !strings.Contains(err.Error(), "net::ERR_ABORTED") {
+			p.t.Fatalf("open %s: %v", path, err)
+		}
+		return err
+	})
 	p.until("the page "+path+" to be there", func() error { return p.holds("document.readyState === 'complete'") })
 	return p
 }
